@@ -109,7 +109,7 @@ image: ## Build the image of the runtime with buildah, from BINARY or dist/ (`ma
 	scripts/image-root.sh $(or $(BINARY),dist/$(BIN)-droplet) dist/image
 	buildah bud --isolation chroot --format docker --target prebuilt --tag $(BIN):local .
 
-test-pool: ## Kill workers of a pool 100 times while 1,000 jobs of 200 conversations are answered (minutes); STORM_SEED=n
+test-pool: ## Kill workers of a pool while jobs are answered: 60 jobs, then 1,000 of 200 conversations (minutes); STORM_SEED=n
 	$(CARGO) test --locked --test suite -- --ignored --nocapture worker_pool::storm
 
 test-budget: ## Kill the program 50 times while 1,000 turns of 50 workers spend a budget (minutes)

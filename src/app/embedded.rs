@@ -89,7 +89,10 @@ impl Board {
         let api = HttpApi::new(engine.clone(), data.admin_key.clone(), access.hosts)
             .with_exposure(access.exposure)
             .with_worker_token(data.worker_token.clone());
+        let api = Arc::new(api);
         let runtime_page = api.runtime_page();
+        let admitting = api.clone();
+        let admission = move |request: &Request| admitting.refusal_of_head(request);
         let limits = with_limits(ServerLimits::default());
         let answer = move |request: Request| {
             let reply = api.answer(&request);
@@ -98,7 +101,7 @@ impl Board {
             }
             reply
         };
-        let server = Server::bind_refusing(listen, limits, refused, answer)
+        let server = Server::bind_admitting_and_refusing(listen, limits, refused, admission, answer)
             .map_err(|why| cannot_listen(listen, &why, option))?;
         let url = format!("http://{}", server.local_addr());
         let (account, admin_key, service_token) = (data.account, data.admin_key, data.service_token);

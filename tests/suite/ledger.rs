@@ -192,7 +192,7 @@ fn effects(number: u32) -> ToolLog {
 /// What only the record of a job has.
 fn job(number: u32) -> Box<JobRecord> {
     let outbox = Outbox::new(format!("answer {number}"), vec!["part".to_owned()], None);
-    Box::new(JobRecord { outbox: (number % 2 == 0).then_some(outbox), ..JobRecord::default() })
+    Box::new(JobRecord { outbox: number.is_multiple_of(2).then_some(outbox), ..JobRecord::default() })
 }
 
 fn beat(number: u32) -> Box<BeatRecord> {

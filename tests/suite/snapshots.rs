@@ -132,7 +132,7 @@ fn key(conversation: &str) -> SnapshotKey {
 
 fn sha256(content: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, content);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.as_ref().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn from_snapshot(restored: Result<Restored, SnapshotError>) -> (Option<String>, Vec<String>) {
@@ -176,6 +176,45 @@ fn the_state_comes_back_on_another_machine_without_secrets() {
     }
 }
 
+/// The private files of one conversation are not shown to the next: neither to one with a snapshot, nor to a new one, nor
+/// after a restore that failed at first.
+#[test]
+fn private_files_do_not_reach_another_conversation() {
+    let private = ["workspace/.env", "workspace/tls/server.key", "workspace/.ssh/id_ed25519"];
+    let fill = |machine: &Machine| {
+        assert_eq!(machine.restore("c1", RestoreMoment::Claim).unwrap(), Restored::Fresh);
+        machine.works("of the first");
+        for path in private {
+            machine.write(path, "secret of the first");
+        }
+    };
+    let check = |machine: &Machine| {
+        for path in private {
+            assert_eq!(machine.read(path), None, "{path}");
+        }
+        assert_eq!(machine.read(".clawdbot/openclaw.json").as_deref(), Some("the token of this machine"));
+    };
+    let queue = Queue::new();
+    let machine = queue.machine();
+    fill(&machine);
+    assert_eq!(machine.restore("c2", RestoreMoment::Claim).unwrap(), Restored::Fresh);
+    check(&machine);
+
+    machine.works("of the second");
+    machine.create("c2").unwrap();
+    let newest = queue.newest_file();
+    let good = queue.backend.stored(&newest).unwrap();
+    let machine = queue.machine();
+    fill(&machine);
+    queue.backend.replace_file(&newest, good[..50].to_vec());
+    machine.restore("c2", RestoreMoment::Claim).unwrap_err();
+    assert!(machine.read(private[0]).is_some(), "a failed restore changes nothing");
+    queue.backend.replace_file(&newest, good);
+    from_snapshot(machine.restore("c2", RestoreMoment::Claim));
+    check(&machine);
+    assert_eq!(machine.read("workspace/MEMORY.md").as_deref(), Some("of the second"));
+}
+
 /// F.17: a restore that fails changes nothing, and no snapshot of the blank state replaces the good one.
 #[test]
 fn a_wrong_checksum_refuses_the_restore_and_every_snapshot_after_it() {
@@ -183,16 +222,17 @@ fn a_wrong_checksum_refuses_the_restore_and_every_snapshot_after_it() {
     let one = queue.machine();
     one.works("remember me");
     one.create("c1").unwrap();
-    let (file, good) = (queue.newest_file(), queue.backend.stored(&queue.newest_file()).unwrap());
+    let newest = queue.newest_file();
+    let good = queue.backend.stored(&newest).unwrap();
 
     let two = queue.machine();
     two.write("workspace/.gitkeep", "");
     let mut bad = good.clone();
     bad[100] ^= 1;
-    queue.backend.replace_file(&file, bad);
+    queue.backend.replace_file(&newest, bad);
     let error = two.restore("c1", RestoreMoment::Start).unwrap_err().to_string();
     assert!(error.contains("its checksum is") && error.contains("left as it is"), "{error}");
-    queue.backend.replace_file(&file, good[..50].to_vec());
+    queue.backend.replace_file(&newest, good[..50].to_vec());
     let error = two.restore("c1", RestoreMoment::Claim).unwrap_err().to_string();
     assert!(error.contains("50 bytes"), "{error}");
     assert!(two.is_tidy() && two.read("workspace/.gitkeep").is_some());
@@ -206,7 +246,7 @@ fn a_wrong_checksum_refuses_the_restore_and_every_snapshot_after_it() {
         "the queue hears nothing of it"
     );
 
-    queue.backend.replace_file(&file, good);
+    queue.backend.replace_file(&newest, good);
     from_snapshot(two.restore("c1", RestoreMoment::Claim));
     assert_eq!(two.read("workspace/MEMORY.md").as_deref(), Some("remember me"));
     two.create("c1").unwrap();

@@ -1042,7 +1042,7 @@ variables! {
     SNAPSHOT_EXCLUDE {
         kind: Kind::Text { chars_max: 4_000 },
         fallback: Fallback::Unset("only secrets, logs and caches stay out"),
-        about: "What else stays out of snapshots, separated by commas: paths such as `workspace/videos`, or names such as `*.iso` anywhere. A restore keeps what is there.",
+        about: "What else stays out of snapshots, separated by commas: paths such as `workspace/videos`, or names such as `*.iso` anywhere. A restore of the same conversation keeps what is there.",
         ..WORKER_ROW
     }
     SKILLS_BOOTSTRAP_MODE {

@@ -11,7 +11,7 @@
 //! * The outbox is kept in the ledger under the id of the queue's message, so a second attempt at the message continues
 //!   here. It sends and appends nothing twice, and it never asks the model again.
 //! * **Record first.** Before a step that must not happen twice, [`Outbox::begin`] notes it, and the note must be on disk.
-//!   After the step, [`Outbox::on`] takes its result.
+//!   After the step, [`Outbox::on`] takes its result. A note at the queue tells other workers ([`QueueNotes`]).
 //! * **Read, do not repeat.** A step that was begun and has no result is in doubt. An append is looked for in the
 //!   history, under the time that the outbox chose for it. Meanwhile the answer is sent: the person does not wait.
 //! * A bot cannot read its chat. A message in doubt is therefore not sent again: a gap of one message is rarer, and less
@@ -21,6 +21,7 @@
 //!
 //! [`Outbox::next`] names the next step.
 
+mod queue_notes;
 #[cfg(test)]
 mod tests;
 
@@ -33,12 +34,17 @@ use crate::unknown_fields::UnknownFields;
 use mcr_model::TelegramParseMode;
 use mcr_model::clock::Millis;
 
+pub use queue_notes::{Learnt, Metadata, QueueNotes};
+
 /// The first and the longest pause after a failed step.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// How long after its beginning an append may still arrive: the limit of a call, and of a transaction of the queue.
 const GRACE: Duration = Duration::from_secs(45);
+
+/// The pause between two looks for an append.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// After this many failures in a row without a proven effect, the attempt ends. The queue decides about another one.
 const FAILURES_MAX: u32 = 8;
@@ -101,6 +107,12 @@ pub struct Outbox {
     /// The numbers of the messages that may not be in the chat, from 0.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub uncertain: Vec<usize>,
+    /// Who writes the notes at the queue about this outbox.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    author: String,
+    /// Until when another worker may still say what came of a message.
+    #[serde(skip)]
+    settled_at: Option<Millis>,
     /// Consecutive failures of the present step.
     #[serde(skip)]
     failures: u32,
@@ -169,17 +181,6 @@ impl Outbox {
         Self { answer, parts, to, ..Self::default() }
     }
 
-    /// The outbox of an answer that another worker has appended, and of which it has sent this many messages.
-    pub fn taken_over(answer: String, parts: Vec<String>, to: Option<Destination>, sent: usize) -> Self {
-        Self { append: Append::Done, sent, ..Self::new(answer, parts, to) }
-    }
-
-    /// The outbox without its first messages: another worker has sent them.
-    #[must_use]
-    pub fn after_messages(self, sent: usize) -> Self {
-        Self { sent, ..self }
-    }
-
     /// How many messages and files have been sent, with those in doubt.
     pub fn sent(&self) -> usize {
         self.sent
@@ -188,7 +189,15 @@ impl Outbox {
     /// The outbox in another attempt at the same message, or in another process.
     #[must_use]
     pub fn reclaimed(&self) -> Self {
-        Self { failures: 0, not_before: Millis::default(), failed: None, is_over: false, ..self.clone() }
+        let outbox = self.clone();
+        Self {
+            failures: 0,
+            not_before: Millis::default(),
+            failed: None,
+            is_over: false,
+            settled_at: None,
+            ..outbox
+        }
     }
 
     /// Whether every message was sent, as far as known, and the append is settled.
@@ -300,7 +309,7 @@ impl Outbox {
         if now >= settled {
             self.append = Append::Due;
         } else {
-            self.not_before = settled;
+            self.not_before = settled.min(now + LOOK_AGAIN);
         }
     }
 

@@ -1,6 +1,7 @@
-//! The thread that carries on what spans several calls: requests for machines, and upgrades of the fleet.
+//! The threads that carry on what spans several calls: one for requests for machines, one for upgrades of the fleet. A call to
+//! a provider may take minutes, and an upgrade does not wait for it.
 //!
-//! It holds no state of its own. After a crash it continues from the rows.
+//! They hold no state of their own. After a crash they continue from the rows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,55 +25,65 @@ const REST: Duration = Duration::from_secs(5);
 /// The interval at which a stop is noticed.
 const STOP_CHECK: Duration = Duration::from_secs(1);
 
-/// The running thread.
+/// The running threads.
 pub struct ControlPlane {
     stopping: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl ControlPlane {
-    /// Starts the thread. Without a worker, it carries on upgrades only.
+    /// Starts the threads. Without a worker, there are upgrades only.
     pub fn start(engine: Arc<Engine>, worker: Option<ProvisionWorker>) -> std::io::Result<Self> {
-        let stopping = Arc::new(AtomicBool::new(false));
-        let seen_by_thread = stopping.clone();
-        let run = move || {
-            while !seen_by_thread.load(Ordering::Relaxed) {
-                let seen = engine.changes();
-                let passed = Panics::default().catch("control-plane", || pass(&engine, worker.as_ref()));
-                let wait = match passed {
-                    Some(Ok(wait)) => wait,
-                    Some(Err(why)) => {
-                        warn!(reason:% = why; "The control plane could not read or write its rows; it tries again");
-                        rest(&seen_by_thread, REST);
-                        continue;
-                    }
-                    None => {
-                        error!("The control plane met a defect; it tries again");
-                        rest(&seen_by_thread, REST);
-                        continue;
-                    }
-                };
-                wait_for_work(&engine, seen, wait, &seen_by_thread);
-            }
-        };
-        let thread = thread::Builder::new().name("control-plane".to_owned()).spawn(run)?;
-        Ok(Self { stopping, thread: Some(thread) })
+        let mut started = Self { stopping: Arc::new(AtomicBool::new(false)), threads: Vec::new() };
+        if let Some(worker) = worker {
+            started.spawn("control-plane", engine.clone(), move |_| {
+                let next = worker.pass()?.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
+                Ok(next.unwrap_or(WAIT_MAX).min(WAIT_MAX))
+            })?;
+        }
+        started.spawn("fleet-upgrade", engine, |engine| {
+            Ok(if engine.advance_rollout()? { WAIT_OF_ROLLOUT } else { WAIT_MAX })
+        })?;
+        Ok(started)
     }
 
-    /// Ends the thread after its current call to a provider, without waiting for it. The rows say where to continue.
+    /// Starts a thread that does what is due. `pass` returns how long the next step may wait.
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        engine: Arc<Engine>,
+        pass: impl Fn(&Engine) -> Result<Duration, StoreError> + Send + 'static,
+    ) -> std::io::Result<()> {
+        let stopping = self.stopping.clone();
+        let run = move || {
+            while !stopping.load(Ordering::Relaxed) {
+                let seen = engine.changes();
+                let passed = Panics::default().catch(name, || pass(&engine));
+                match passed {
+                    Some(Ok(wait)) => wait_for_work(&engine, seen, wait, &stopping),
+                    Some(Err(why)) => {
+                        warn!(thread = name, reason:% = why; "The control plane could not read or write its rows; it tries again");
+                        rest(&stopping, REST);
+                    }
+                    None => {
+                        error!(thread = name; "The control plane met a defect; it tries again");
+                        rest(&stopping, REST);
+                    }
+                }
+            }
+        };
+        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(run)?);
+        Ok(())
+    }
+
+    /// Ends the threads after their current step, without waiting for a call to a provider. The rows say where to continue.
     pub fn stop(mut self) {
         self.stopping.store(true, Ordering::Relaxed);
         // A call may take minutes. The process ends before, and the next start repeats it.
-        drop(self.thread.take().filter(JoinHandle::is_finished).map(JoinHandle::join));
+        for thread in self.threads.drain(..).filter(JoinHandle::is_finished) {
+            drop(thread.join());
+        }
     }
-}
-
-/// Does what is due. Returns how long the next step may wait.
-fn pass(engine: &Engine, worker: Option<&ProvisionWorker>) -> Result<Duration, StoreError> {
-    let longest = if engine.advance_rollout()? { WAIT_OF_ROLLOUT } else { WAIT_MAX };
-    let next = worker.map(ProvisionWorker::pass).transpose()?.flatten();
-    let next = next.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
-    Ok(next.unwrap_or(longest).min(longest))
 }
 
 /// Waits until a row of the control plane changes, for the time, or for a stop.
@@ -108,3 +119,6 @@ impl Engine {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests;

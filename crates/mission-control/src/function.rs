@@ -129,6 +129,11 @@ impl Function {
         Self { path, kind: Kind::Action, guard: Guard::AdminOfAll, access: DataAccess::Writes, args, run }
     }
 
+    /// An action that a worker calls on a schedule, as one transaction.
+    pub(super) const fn worker_action(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Action, guard: Guard::Worker, access: DataAccess::Writes, args, run }
+    }
+
     /// Whether the function gives the account a token. People's actions do nothing else.
     pub(super) fn is_token_grant(&self) -> bool {
         self.kind == Kind::Action && self.guard == Guard::Admin

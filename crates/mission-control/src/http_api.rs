@@ -8,8 +8,10 @@
 mod attempts;
 mod bootstrap;
 mod exposure;
+mod login;
 #[cfg(test)]
 mod tests;
+mod uploads;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +22,7 @@ use serde_json::{Value, json};
 use super::engine::{Caller, Engine};
 use super::function::Kind;
 use super::logins::{Logins, Streams, random_hex};
-use super::pool::{STORAGE_PATH, UPLOAD_PATH, UploadError, WEBHOOK_PATH};
+use super::pool::{STORAGE_PATH, UPLOAD_PATH, WEBHOOK_PATH};
 use super::sync::{self, SyncServer, SyncTimes};
 use mcr_http::hosts::{Hosts, Meant};
 use mcr_http::message::{Method, Reply, Request, Sink};
@@ -34,6 +36,7 @@ use mcr_model::secret::same;
 
 use attempts::Attempts;
 pub use exposure::Exposure;
+use login::{cookie, shown};
 
 /// The page, one file.
 const PAGE: &str = include_str!("page.html");
@@ -51,12 +54,6 @@ enum KeyTrial {
     /// The key was not looked at.
     TooMany,
 }
-
-/// The name of the cookie that replaces the admin key in a browser, without the port: browsers send a cookie to all ports.
-const COOKIE: &str = "mission-control-";
-
-/// The header with the proof of the page. Other servers on this host may get the cookie, but not the proof.
-const PROOF: &str = "X-Mission-Control";
 
 /// The interval at which an idle event stream sends a keep-alive and checks whether the client is connected.
 const QUIET: Duration = Duration::from_secs(1);
@@ -240,7 +237,8 @@ impl HttpApi {
         };
         let id =
             request.header("Convex-Request-Id").map_or_else(random_hex, |id| id.chars().take(64).collect());
-        let (status, answer) = self.engine.call_at(&origin_of(request), kind, path, args, caller, &id);
+        let (status, answer) =
+            self.engine.call_at(&self.exposure.origin(request), kind, path, args, caller, &id);
         // As on the platform, this is checked only after the function has run.
         match body.get("format").map(|format| format.as_str().unwrap_or_default()) {
             None | Some("json" | "convex_clean_json" | "convex_encoded_json" | "convex_json") => {}
@@ -317,34 +315,6 @@ impl HttpApi {
         shown.zip(self.worker_token.as_ref()).is_some_and(|(shown, token)| is_key(token, shown))
     }
 
-    /// Stores a file that is posted to an address of the pool.
-    fn upload(&self, request: &Request) -> Reply {
-        let secret = request.query().and_then(|query| query.strip_prefix("secret=")).unwrap_or_default();
-        let content_type = request.header("Content-Type").unwrap_or("application/octet-stream");
-        match self.engine.take_upload(secret, content_type, request.body()) {
-            Ok(id) => Reply::json_of(&json!({"storageId": id})).no_store(),
-            Err(UploadError::NoAddress) => platform_error(
-                403,
-                "InvalidUploadUrl",
-                "The address was used or has expired: ask for a new one",
-            ),
-            Err(UploadError::Failed(why)) => platform_error(500, "InternalServerError", &why),
-        }
-    }
-
-    /// A stored file, to everyone who knows its id. Browsers show nothing of it.
-    fn stored_file(&self, path: &str) -> Reply {
-        let id = path.strip_prefix(STORAGE_PATH).unwrap_or_default();
-        match self.engine.stored_file(id) {
-            Ok(Some((content_type, content))) => Reply::whole(&content_type, content)
-                .with_header("Content-Disposition", "attachment")
-                .with_header("X-Content-Type-Options", "nosniff")
-                .no_store(),
-            Ok(None) => Reply::empty(404).no_store(),
-            Err(why) => platform_error(500, "InternalServerError", &why.to_string()),
-        }
-    }
-
     /// Receives an update of Telegram.
     fn telegram_update(&self, request: &Request) -> Reply {
         let secret = request.header(TELEGRAM_SECRET).unwrap_or_default();
@@ -362,39 +332,6 @@ impl HttpApi {
         let is_admin =
             move |key: &str| matches!(try_key(&admin_key, &attempts, client, key), KeyTrial::Right);
         self.sync.answer(&self.engine, is_admin, request)
-    }
-
-    fn log_in(&self, request: &Request) -> Reply {
-        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
-        match self.try_key(request, body["key"].as_str().unwrap_or_default()) {
-            KeyTrial::Right => {}
-            KeyTrial::Wrong => {
-                return Reply::error(
-                    401,
-                    "This is not the admin key; it was printed when the server started",
-                )
-                .no_store();
-            }
-            KeyTrial::TooMany => {
-                return Reply::error(429, TOO_MANY)
-                    .with_header("Retry-After", attempts::RETRY_AFTER)
-                    .no_store();
-            }
-        }
-        let login = self.logins.add();
-        let secure = if self.exposure.is_https(request) { "; Secure" } else { "" };
-        let cookie =
-            format!("{}={}; HttpOnly; SameSite=Strict; Path=/{secure}", cookie_name(request), login.cookie);
-        Reply::json_of(&json!({"proof": login.proof})).with_header("Set-Cookie", &cookie).no_store()
-    }
-
-    fn log_out(&self, request: &Request) -> Reply {
-        if let Some((cookie, proof)) = shown(request) {
-            self.logins.remove(cookie, proof);
-        }
-        let name = cookie_name(request);
-        let cookie = format!("{name}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
-        Reply::empty(204).with_header("Set-Cookie", &cookie).no_store()
     }
 
     /// An event stream with the number of each change, for the page. The first event is sent immediately. The stream ends
@@ -438,15 +375,6 @@ fn try_key(expected: &Secret, attempts: &Attempts, client: IpAddr, key: &str) ->
     KeyTrial::Wrong
 }
 
-/// The address under which the client reaches this server, also through a proxy with TLS.
-fn origin_of(request: &Request) -> String {
-    let scheme = match request.header("X-Forwarded-Proto") {
-        Some(scheme) if scheme.trim().eq_ignore_ascii_case("https") => "https",
-        _ => "http",
-    };
-    format!("{scheme}://{}", request.header("Host").unwrap_or("localhost"))
-}
-
 fn is_key(expected: &Secret, key: &str) -> bool {
     same(key.trim().as_bytes(), expected.expose().as_bytes())
 }
@@ -460,25 +388,4 @@ fn invalid_client(request: &Request) -> Option<Reply> {
 
 fn not_allowed(allowed: &str) -> Reply {
     Reply::error(405, "Method Not Allowed").with_header("Allow", allowed).no_store()
-}
-
-/// The name of the cookie, with the port in the browser's address. A tunnel may make it differ from the server's port.
-fn cookie_name(request: &Request) -> String {
-    let host = request.header("Host").unwrap_or_default();
-    let port = host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-    format!("{COOKIE}{}", port.unwrap_or(80))
-}
-
-fn cookie(request: &Request) -> Option<&str> {
-    let ours = cookie_name(request);
-    let pairs = request.headers_named("Cookie").flat_map(|header| header.split(';'));
-    pairs
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == ours)
-        .map(|(_, value)| value)
-}
-
-/// The parts of a login that a client gets.
-fn shown(request: &Request) -> Option<(&str, &str)> {
-    Some((cookie(request)?, request.header(PROOF)?))
 }

@@ -188,7 +188,7 @@ fn fleet_rules(table: Table) -> &'static [(&'static str, Rule)] {
             ("state", Word(Is::OneOf(provisioning::STATES))),
             ("accountId", OneMachine),
         ],
-        Table::Rollouts => &[("state", Word(Is::OneOf(rollout::STATES)))],
+        Table::Rollouts => &[("state", Word(Is::OneOf(rollout::STATES))), ("rollsBack", Id(Table::Rollouts))],
         _ => &[],
     }
 }

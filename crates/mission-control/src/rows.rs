@@ -347,6 +347,8 @@ rows! {
         ; maybe {
             ended_at: f64,
             reason: String,
+            /// The upgrade that this rollout takes back.
+            rolls_back: Id<Rollout>,
         }
     }
 }

@@ -116,7 +116,7 @@ impl Transport for HttpTransport {
                     Fault::NameNotFound | Fault::Unreachable(_) | Fault::Proxy(_) | Fault::Certificate(_)
                 ),
             };
-            Unanswered { words: words(&fault), was_sent }
+            Unanswered { words: fault.to_string(), was_sent }
         })?;
         let header =
             |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
@@ -128,23 +128,9 @@ impl Transport for HttpTransport {
             body: Vec::new(),
         };
         let body = answer.into_body().into_with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-        let body = body.map_err(|error| Unanswered { words: words(&Fault::of(&error)), was_sent: true })?;
+        let body =
+            body.map_err(|error| Unanswered { words: Fault::of(&error).to_string(), was_sent: true })?;
         Ok(ApiAnswer { body, ..read })
-    }
-}
-
-/// What broke, in words.
-fn words(fault: &Fault) -> String {
-    match fault {
-        Fault::NameNotFound => "its host name has no address".to_owned(),
-        Fault::Unreachable(words) | Fault::BadRequest(words) => words.clone(),
-        Fault::Proxy(words) => format!("the proxy refuses the connection: {words}"),
-        Fault::Certificate(fault) => format!("its certificate {}", fault.explain()),
-        Fault::NoTls(words) => format!("it speaks no TLS: {words}"),
-        Fault::TooSlow => "it took too long".to_owned(),
-        Fault::Lost => "the connection ended".to_owned(),
-        Fault::NotHttp => "the answer is not HTTP".to_owned(),
-        Fault::HeadTooLarge | Fault::BodyTooLarge | Fault::Crowded => "the answer is too large".to_owned(),
     }
 }
 

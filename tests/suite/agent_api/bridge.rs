@@ -11,10 +11,13 @@ use super::{Plan, Stand};
 
 const KEY: &str = "the-key-of-the-service";
 
+/// A request: its path, its headers by name, its body.
+type Called = (String, Vec<(String, String)>, Value);
+
 /// An application with a book of its own. It gives these answers in turn, and the last one from then on.
 struct Application {
     server: Server,
-    book: Arc<Mutex<Vec<(String, Vec<(String, String)>, Value)>>>,
+    book: Arc<Mutex<Vec<Called>>>,
 }
 
 impl Application {

@@ -107,7 +107,10 @@ fn a_restart_keeps_the_file_and_a_removal_in_between_is_noticed() {
 fn a_file_that_cannot_be_written_is_a_visible_reason() {
     let mut stack = stack(&[]);
     let file = env_file(&stack);
-    fs::write(&file, "ANTHROPIC_API_KEY=of-a-person\n").unwrap();
+    // As a whole: an empty file counts as none.
+    let draft = file.with_extension("person");
+    fs::write(&draft, "ANTHROPIC_API_KEY=of-a-person\n").unwrap();
+    fs::rename(&draft, &file).unwrap();
     set(&stack, "openai", &key("one"));
     let health = stack.until("the reason", |health| state(health) == "failing");
     let why = health["gatewayKeys"]["lastError"].as_str().unwrap();

@@ -1,6 +1,9 @@
 //! Each operation of the client, and what a lost, late, doubled or refused one does. The oracle is the double's book.
 
-use mission_control_runtime::provision::{ErrorClass, Machine, MachineState, NewMachine, Provider as _};
+use mission_control_runtime::provision::{
+    ErrorClass, Machine, MachineState, NewMachine, Provider as _, StartData,
+};
+use mission_control_runtime::secret::Secret;
 use serde_json::{Value, json};
 
 use super::cloud::{Cloud, Fault, Manners};
@@ -165,6 +168,23 @@ fn a_creation_without_any_answer_is_unknown_and_found_later() {
     let machine = client(&cloud).create(&NewMachine { asked_before: true, ..wanted() }).unwrap();
     assert_eq!(cloud.book().paid(), [machine.name.as_str()]);
     assert_eq!(cloud.book().created, 1);
+}
+
+/// A request that is refused before any look says nothing about the machine of an earlier request.
+#[test]
+fn a_refusal_before_the_first_look_leaves_an_earlier_creation_unknown() {
+    let cloud = prepared(|_| {});
+    let long = StartData::UserData(Secret::new("x".repeat(1024 * 1024)));
+    for (asked_before, class) in [(false, ErrorClass::Refused), (true, ErrorClass::Ambiguous)] {
+        let rows = [
+            NewMachine { asked_before, start: long.clone(), ..wanted() },
+            NewMachine { asked_before, account: None, ..wanted() },
+        ];
+        for refused in rows {
+            let error = client(&cloud).create(&refused).unwrap_err();
+            assert_eq!(error.class, class, "{error}");
+        }
+    }
 }
 
 /// The tags of a creation are never applied: they are given again, to the droplet of our own answer only.

@@ -39,17 +39,17 @@ impl Plane {
         let api = cloud.serve();
         let place = tempfile::tempdir().unwrap();
         let (url, api_url) = (format!("http://{}", free_address()), format!("http://{}", api.local_addr()));
-        let mut plane = Self { cloud, _api: api, place, api_url, url, running: None };
-        plane.start();
-        fs::write(plane.path("do-token"), TOKEN).unwrap();
+        let mut started = Self { cloud, _api: api, place, api_url, url, running: None };
+        started.start();
+        fs::write(started.path("do-token"), TOKEN).unwrap();
         for words in [
             "create acme",
             "enable runtime_provisioning_enabled",
-            &format!("token digitalocean --token-file {}", plane.path("do-token").display()),
+            &format!("token digitalocean --token-file {}", started.path("do-token").display()),
         ] {
-            plane.fleet(words);
+            started.fleet(words);
         }
-        plane
+        started
     }
 
     /// Starts `local` with its data, for the first time or again.
@@ -128,7 +128,7 @@ fn written(user_data: &str, path: &str) -> String {
     let (_, rest) = user_data.split_once(&format!("- path: {path}\n")).unwrap();
     let (_, rest) = rest.split_once("content: |\n").unwrap();
     let lines = rest.lines().take_while(|line| line.starts_with("      ") || line.is_empty());
-    lines.map(|line| format!("{}\n", line.trim_start())).collect()
+    lines.fold(String::new(), |text, line| text + line.trim_start() + "\n")
 }
 
 /// The value of a line in the set-up.

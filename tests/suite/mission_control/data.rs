@@ -316,7 +316,7 @@ fn an_unusable_database_is_a_clear_error() {
     };
     let why = sql("PRAGMA user_version = 99");
     assert!(
-        why.starts_with("the data was written by a newer version (layout 99, this program supports up to 2)"),
+        why.starts_with("the data was written by a newer version (layout 99, this program supports up to 3)"),
         "{why}"
     );
     let why = sql("PRAGMA application_id = 7");

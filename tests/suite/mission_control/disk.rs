@@ -108,6 +108,7 @@ fn content(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap())
+        .filter(|entry| entry.file_type().unwrap().is_file())
         .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
         .collect();
     files.retain(|(name, bytes)| !(name.ends_with("-shm") || name.ends_with("-wal") && bytes.is_empty()));
@@ -141,7 +142,7 @@ fn unusable_data_are_refused_with_a_clear_error_and_unchanged() {
         (
             "a newer layout",
             |path, _| sql(path, "PRAGMA user_version = 99"),
-            "the data was written by a newer version (layout 99, this program supports up to 2); use that version",
+            "the data was written by a newer version (layout 99, this program supports up to 3); use that version",
         ),
         (
             "another program's",

@@ -420,7 +420,9 @@ fn place_of_storms(kills: u64, dice: &mut Dice, figures: &mut Figures) {
         fs::create_dir(&copy).unwrap();
         for entry in fs::read_dir(&directory).unwrap() {
             let entry = entry.unwrap();
-            fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+            if entry.file_type().unwrap().is_file() {
+                fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+            }
         }
         process = start(&directory, dice, &mut figures.early);
         let lost_over_http = read_back(&process.client, &place, &noted);

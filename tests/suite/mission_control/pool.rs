@@ -35,7 +35,7 @@ impl Pool {
         format!("http://{}", self.server.local_addr())
     }
 
-    fn post(&self, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Response<String> {
+    fn post(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Response<String> {
         let mut request = agent().post(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -44,22 +44,22 @@ impl Pool {
         Response::from_parts(parts, body.read_to_string().unwrap())
     }
 
-    fn call(&self, kind: &str, name: &str, args: Value, authorization: Option<&str>) -> (u16, Value) {
+    fn call(&self, kind: &str, name: &str, args: &Value, authorization: Option<&str>) -> (u16, Value) {
         let body =
             json!({"path": format!("agentFactory:{name}"), "args": args, "format": "json"}).to_string();
         let mut headers = vec![("Content-Type", "application/json")];
         headers.extend(authorization.map(|shown| ("Authorization", shown)));
-        let answer = self.post(&format!("{}/api/{kind}", self.url()), &headers, body.as_bytes());
+        let answer = Self::post(&format!("{}/api/{kind}", self.url()), &headers, body.as_bytes());
         (answer.status().as_u16(), serde_json::from_str(answer.body()).unwrap())
     }
 
-    fn person(&self, kind: &str, name: &str, args: Value) -> Value {
+    fn person(&self, kind: &str, name: &str, args: &Value) -> Value {
         let (status, mut answer) = self.call(kind, name, args, Some(&format!("Convex {ADMIN_KEY}")));
         assert_eq!((status, &answer["status"]), (200, &json!("success")), "{answer}");
         answer["value"].take()
     }
 
-    fn worker(&self, kind: &str, name: &str, args: Value) -> Value {
+    fn worker(&self, kind: &str, name: &str, args: &Value) -> Value {
         let (status, mut answer) = self.call(kind, name, args, Some(&format!("Bearer {WORKER_TOKEN}")));
         assert_eq!((status, &answer["status"]), (200, &json!("success")), "{answer}");
         answer["value"].take()
@@ -71,36 +71,35 @@ impl Pool {
 fn a_worker_shows_its_token() {
     let pool = Pool::new();
     let agent = json!({"agentKey": "support", "version": "1", "secretsRef": [], "enabled": true});
-    pool.person("mutation", "configureAgent", agent);
+    pool.person("mutation", "configureAgent", &agent);
     let message = json!({"conversationId": "c1", "agentKey": "support", "provider": "telegram",
         "providerUserId": "42", "messageText": "hello"});
-    pool.person("mutation", "enqueue", message.clone());
+    pool.person("mutation", "enqueue", &message.clone());
     let claim = json!({"workerId": "w1"});
-    let (_, answer) = pool.call("mutation", "workerClaim", claim.clone(), None);
+    let (_, answer) = pool.call("mutation", "workerClaim", &claim, None);
     assert!(answer["errorMessage"].as_str().unwrap().contains("Authorization: Bearer TOKEN"), "{answer}");
-    let wrong =
-        pool.call("mutation", "workerClaim", claim.clone(), Some("Bearer mc_worker_0123456789abcdee"));
+    let wrong = pool.call("mutation", "workerClaim", &claim, Some("Bearer mc_worker_0123456789abcdee"));
     assert_eq!(wrong.0, 401);
-    let (_, answer) = pool.call("mutation", "enqueue", message, Some(&format!("Bearer {WORKER_TOKEN}")));
+    let (_, answer) = pool.call("mutation", "enqueue", &message, Some(&format!("Bearer {WORKER_TOKEN}")));
     assert!(answer["errorMessage"].as_str().unwrap().contains("Unauthenticated"), "{answer}");
-    let job = pool.worker("mutation", "workerClaim", claim);
+    let job = pool.worker("mutation", "workerClaim", &claim);
     assert_eq!(job["payload"]["messageText"], "hello");
     let ends = json!({"workerId": "w1", "messageId": job["messageId"], "leaseId": job["leaseId"]});
-    assert_eq!(pool.worker("mutation", "workerComplete", ends), true);
+    assert_eq!(pool.worker("mutation", "workerComplete", &ends), true);
 }
 
 #[test]
 fn a_file_is_posted_once_and_fetched_by_its_id() {
     let pool = Pool::new();
-    let made = pool.worker("mutation", "workerGenerateMediaUploadUrl", json!({}));
+    let made = pool.worker("mutation", "workerGenerateMediaUploadUrl", &json!({}));
     let url = made["uploadUrl"].as_str().unwrap();
     assert!(url.starts_with(&format!("{}/api/storage/upload?secret=", pool.url())), "{url}");
     let content = vec![9; 3_000_000];
-    let posted = pool.post(url, &[("Content-Type", "image/png")], &content);
+    let posted = Pool::post(url, &[("Content-Type", "image/png")], &content);
     let posted: Value = serde_json::from_str(posted.body()).unwrap();
-    let again = pool.post(url, &[], b"again");
+    let again = Pool::post(url, &[], b"again");
     assert_eq!((again.status().as_u16(), again.body().contains("ask for a new one")), (403, true));
-    let file = pool.worker("query", "workerGetStorageFileUrl", json!({"storageId": posted["storageId"]}));
+    let file = pool.worker("query", "workerGetStorageFileUrl", &json!({"storageId": posted["storageId"]}));
     let mut answer = agent().get(file.as_str().unwrap()).call().unwrap();
     assert_eq!(answer.headers()["Content-Type"], "image/png");
     assert_eq!(answer.body_mut().read_to_vec().unwrap(), content);
@@ -114,7 +113,7 @@ fn an_update_without_the_secret_is_refused() {
     let url = format!("{}/agent-factory/telegram/webhook", pool.url());
     for secret in ["", "af_v1_1", "af_v1_1_00"] {
         let headers = [("X-Telegram-Bot-Api-Secret-Token", secret), ("Content-Type", "application/json")];
-        let answer = pool.post(&url, &headers, br#"{"update_id":1}"#);
+        let answer = Pool::post(&url, &headers, br#"{"update_id":1}"#);
         assert_eq!(
             (answer.status().as_u16(), answer.body().contains("\"ok\":false")),
             (403, true),

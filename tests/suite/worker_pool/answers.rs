@@ -94,7 +94,7 @@ impl Bench {
     fn finish(&self, outbox: &mut Outbox, job: &ClaimedJob, worker: &WorkerId) {
         let delivery = self.delivery(job, worker);
         for _ in 0..100 {
-            match delivery.advance(outbox, &mut || None, &mut |_, _| Ok(())) {
+            match delivery.advance(outbox, &mut || LeaseCheck::Held, &mut |_, _| Ok(())) {
                 AnswerState::Over => return,
                 AnswerState::Waits(until) => self.clock.wait_until(until),
                 other => panic!("{other:?}"),
@@ -209,7 +209,7 @@ fn without_the_lease_nothing_more_is_sent_and_the_next_attempt_continues() {
             bench.backend.lose_lease(job.message_id.as_str());
         }
         let is_held = bench.pool.ask(&RenewLease { lease }).unwrap();
-        (!is_held).then_some(FenceReason::Lost)
+        if is_held { LeaseCheck::Held } else { LeaseCheck::Fenced(FenceReason::Lost) }
     };
     let mut keep = |outbox: &Outbox, _: Wait| -> Result<(), JournalError> {
         kept = serde_json::to_string(outbox).unwrap();
@@ -239,10 +239,11 @@ fn a_second_attempt_after_a_crash_only_completes() {
     bench.backend.plan("workerComplete", PoolFault::Cut);
     let mut outbox = answer("hello");
     let mut kept = String::new();
-    let state = bench.delivery(&job, &worker).advance(&mut outbox, &mut || None, &mut |outbox, _| {
-        kept = serde_json::to_string(outbox).unwrap();
-        Ok(())
-    });
+    let state =
+        bench.delivery(&job, &worker).advance(&mut outbox, &mut || LeaseCheck::Held, &mut |outbox, _| {
+            kept = serde_json::to_string(outbox).unwrap();
+            Ok(())
+        });
     assert!(matches!(state, AnswerState::Waits(_)), "{state:?}");
     drop(outbox);
     bench.backend.lose_lease(job.message_id.as_str());
@@ -296,7 +297,7 @@ fn an_outbox_that_cannot_be_stored_begins_nothing() {
     let job = bench.job(&worker);
     let mut outbox = answer("hello");
     let mut full = |_: &Outbox, _: Wait| Err(JournalError("the disk is full".to_owned()));
-    let state = bench.delivery(&job, &worker).advance(&mut outbox, &mut || None, &mut full);
+    let state = bench.delivery(&job, &worker).advance(&mut outbox, &mut || LeaseCheck::Held, &mut full);
     assert_eq!(state, AnswerState::NotKept("the disk is full".to_owned()));
     assert!(bench.history().is_empty() && bench.api.attempts() == 0);
     bench.finish(&mut outbox, &job, &worker);
@@ -312,7 +313,10 @@ fn a_message_of_the_system_needs_no_token_and_is_only_appended() {
     let job = bench.claim(&worker);
     let mut outbox = Outbox::new("hello".to_owned(), telegram::chunks("hello"), None);
     let delivery = AnswerDelivery { bot: None, ..bench.delivery(&job, &worker) };
-    assert_eq!(delivery.advance(&mut outbox, &mut || None, &mut |_, _| Ok(())), AnswerState::Over);
+    assert_eq!(
+        delivery.advance(&mut outbox, &mut || LeaseCheck::Held, &mut |_, _| Ok(())),
+        AnswerState::Over
+    );
     assert_eq!((bench.history(), bench.api.attempts()), (exchange("hello"), 0));
     assert_eq!(bench.status(&job), "done");
 }

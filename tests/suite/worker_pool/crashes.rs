@@ -130,7 +130,12 @@ fn another_machine_does_not_send_what_was_sent() {
     let job = bench.ask("c1", "hello");
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let worker = bench.worker(first.path()).start();
-    let noted = |job: &str| bench.backend.message(job).unwrap().payload["metadata"]["mcrSent"] == "1";
+    let noted = |job: &str| {
+        let metadata = bench.backend.message(job).unwrap().payload["metadata"].clone();
+        metadata.as_object().is_some_and(|notes| {
+            notes.iter().any(|(name, note)| name.starts_with("mcrSent-") && note == "1/1")
+        })
+    };
     until("the note of the send", || noted(&job));
     worker.kill();
     bench.backend.unplan("workerComplete");
@@ -146,7 +151,7 @@ fn another_machine_does_not_send_what_was_sent() {
 fn another_worker_on_the_gateway_looks_for_the_turn_first() {
     let bench = bench();
     for _ in 0..200 {
-        bench.backend.plan("workerAppendConversationMessages", PoolFault::Cut);
+        bench.backend.plan("workerAttachMessageMetadata", PoolFault::Cut);
     }
     let job = bench.ask("c1", "hello");
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -154,7 +159,7 @@ fn another_worker_on_the_gateway_looks_for_the_turn_first() {
     let answers = || bench.gateway().observations().marks(&format!("n-job-{job}")).answers;
     until("the answer in the session", || answers() == 1);
     worker.kill();
-    bench.backend.unplan("workerAppendConversationMessages");
+    bench.backend.unplan("workerAttachMessageMetadata");
     assert!(bench.backend.lose_lease(&job));
     let mut worker = bench.worker(second.path()).start();
     worker.wait_for_log("The session has this question already");

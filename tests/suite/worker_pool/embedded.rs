@@ -18,7 +18,7 @@ use crate::support::board::{ADMIN_KEY, Board};
 use crate::support::program::{Program, Running, exchange};
 use crate::support::wait::until;
 
-/// A token as BotFather writes it.
+/// A token as Telegram's bot for bots writes it.
 const BOT: &str = "4711:AAbbccddeeffgghhiijjkkllmm";
 
 /// The person and the chat.
@@ -53,18 +53,18 @@ impl Joined {
         joined.person(
             "mutation",
             "configureAgent",
-            json!({"agentKey": AGENT, "version": "1", "secretsRef": [], "enabled": true}),
+            &json!({"agentKey": AGENT, "version": "1", "secretsRef": [], "enabled": true}),
         );
         let token = json!({"consumerUserId": "u1", "agentKey": AGENT, "plaintextValue": BOT});
-        joined.person("action", "importTelegramTokenForAgent", token);
+        joined.person("action", "importTelegramTokenForAgent", &token);
         let webhook = json!({"convexSiteUrl": "https://control.example.com", "agentKey": AGENT});
-        let configured = joined.person("action", "configureTelegramWebhook", webhook);
+        let configured = joined.person("action", "configureTelegramWebhook", &webhook);
         assert_eq!((&configured["isReady"], &configured["botIdentity"]), (&json!(true), &json!("4711")));
         joined
     }
 
     /// Calls a function of the queue as the operator.
-    fn person(&self, kind: &str, name: &str, args: Value) -> Value {
+    fn person(&self, kind: &str, name: &str, args: &Value) -> Value {
         let body =
             json!({"path": format!("agentFactory:{name}"), "args": args, "format": "json"}).to_string();
         let key = format!("Convex {}", self.admin_key);
@@ -94,7 +94,7 @@ impl Joined {
     /// The person shows a code to the bot.
     fn pair(&self) {
         let user = json!({"consumerUserId": "u1", "agentKey": AGENT});
-        let made = self.person("mutation", "createUserAgentPairing", user);
+        let made = self.person("mutation", "createUserAgentPairing", &user);
         let link = made["deepLink"].as_str().unwrap();
         let (bot, code) = link.split_once("?start=").unwrap();
         assert_eq!(bot, "https://t.me/the_4711_bot");
@@ -111,7 +111,7 @@ impl Joined {
     /// The conversation as the application sees it.
     fn conversation(&self) -> Value {
         let user = json!({"consumerUserId": "u1", "agentKey": AGENT});
-        self.person("query", "getConversationViewForUserAgent", user)
+        self.person("query", "getConversationViewForUserAgent", &user)
     }
 
     /// The statuses of the conversation's messages, the oldest first.

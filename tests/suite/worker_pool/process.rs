@@ -31,16 +31,25 @@ fn a_job_is_claimed_hydrated_answered_appended_sent_and_completed() {
     bench.until_done(&job);
     assert_eq!(bench.sent_and_appended("c1", "re: hello"), (1, 1));
     assert_eq!(bench.runs(), 1);
+    // The lease is renewed as often as needed, at least between the note of a step and the step.
+    let called = functions(&bench, &job);
+    let (renewals, steps): (Vec<_>, Vec<_>) =
+        called.iter().enumerate().partition(|(_, name)| *name == "workerHeartbeat");
     assert_eq!(
-        functions(&bench, &job),
+        steps.iter().map(|(_, name)| &***name).collect::<Vec<_>>(),
         [
             "workerHydrationBundle",
             "workerAttachMessageMetadata",
             "workerAppendConversationMessages",
             "workerAttachMessageMetadata",
+            "workerAttachMessageMetadata",
             "workerComplete",
         ]
     );
+    for note in [1, 3] {
+        let (from, to) = (steps[note].0, steps[note + 1].0);
+        assert!(renewals.iter().any(|(at, _)| (from..to).contains(at)), "{called:?}");
+    }
     let null = bench
         .backend
         .calls()
@@ -78,7 +87,9 @@ fn one_lane_serves_several_conversations_and_comes_back() {
     for round in 0..2 {
         let jobs: Vec<String> =
             ["c1", "c2", "c3"].iter().map(|c| bench.ask(c, &format!("round {round}"))).collect();
-        jobs.iter().for_each(|job| bench.until_done(job));
+        for job in &jobs {
+            bench.until_done(job);
+        }
     }
     for conversation in ["c1", "c2", "c3"] {
         assert_eq!(bench.api.texts(conversation), ["re: round 0", "re: round 1"]);

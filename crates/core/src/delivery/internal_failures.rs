@@ -15,6 +15,9 @@ const FAILURES_MIN: u32 = 3;
 pub const BLOCKED_AFTER: Duration = Duration::from_mins(1);
 /// An agent without a turn for this many times [`BLOCKED_AFTER`] counts as blocked no longer: nothing is known of it then.
 const FORGOTTEN_AFTER: u32 = 10;
+/// How often one item may wait for a blocked agent, with a minute between its turns. An item that alone makes its agent fail
+/// looks like a blocked agent. After four hours its attempts count again, so it ends as dead.
+const WAITS_MAX: u32 = 240;
 
 /// The internal failures of each agent since its last other result.
 #[derive(Clone, Debug)]
@@ -81,6 +84,11 @@ impl InternalFailures {
     /// Whether the gateway cannot run this agent.
     pub fn is_blocked(&self, agent: &str, now: Millis) -> bool {
         self.agents.get(agent).is_some_and(|failing| self.blocks(failing, now))
+    }
+
+    /// Whether an item that has waited so often for this blocked agent waits once more.
+    pub fn holds_back(&self, agent: &str, waits: u32, now: Millis) -> bool {
+        waits < WAITS_MAX && self.is_blocked(agent, now)
     }
 
     /// The agents that the gateway cannot run.
@@ -176,6 +184,15 @@ mod tests {
         failures.answered("ben");
         failures.recall("ben", Millis(70_000));
         assert!(!failures.is_blocked("ben", Millis(70_000)));
+    }
+
+    #[test]
+    fn an_item_waits_for_a_blocked_agent_a_limited_time() {
+        let mut failures = InternalFailures::new(BLOCKED_AFTER);
+        failures.recall("ben", Millis(5_000));
+        assert!(failures.holds_back("ben", WAITS_MAX - 1, Millis(5_000)));
+        assert!(!failures.holds_back("ben", WAITS_MAX, Millis(5_000)));
+        assert!(!failures.holds_back("ada", 0, Millis(5_000)));
     }
 
     #[test]

@@ -282,7 +282,7 @@ impl Queue {
         self.numbers.contains_key(id)
     }
 
-    /// Lets a row start as soon as possible, because a person wants that. Returns whether the row is known.
+    /// Lets a row start as soon as possible, because a person wants that or its lease is lost. Returns whether the row is known.
     pub(super) fn hurry(&mut self, id: &WorkId, now: Millis) -> bool {
         let Some(number) = self.numbers.get(id).copied() else { return false };
         let Some(track) = self.rows.get(&number).map(|row| row.work.track.clone()) else { return false };

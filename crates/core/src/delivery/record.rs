@@ -260,6 +260,8 @@ impl Record {
             // The backend has the notification as settled, which must not end the new delivery.
             reopened: true,
             waits: self.waits,
+            // What was sent for a job is never sent again.
+            job: self.job.clone(),
             origin: self.origin,
             since: self.since,
             effects: self.effects.clone(),

@@ -121,6 +121,7 @@ impl Scheduler {
                 let look = self.notifications.finished(&job, &outcome, now);
                 self.dispatcher.finished(job, outcome, look, now);
             }
+            Some(Event::Fenced(id)) => self.dispatcher.fenced(&id, now),
             Some(Event::TurnAccepted(number)) => self.dispatcher.turn_accepted(number),
             Some(Event::ThreadResumed(task, start)) => {
                 self.notifications.expect_traffic(now);

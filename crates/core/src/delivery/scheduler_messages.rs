@@ -51,6 +51,8 @@ pub enum Event {
     /// A source without lists offers this work. It may offer an id again until it has confirmed the end;
     /// `Source::Offered` has the rule.
     Offered(Arc<Work>),
+    /// The lease of this job is lost: it ends as soon as possible, also while the gateway is away.
+    Fenced(WorkId),
     /// The gateway has accepted the turn of this job; reported while a single job is on trial.
     TurnAccepted(u64),
     /// A worker is free again.

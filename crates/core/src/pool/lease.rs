@@ -105,11 +105,6 @@ impl Lease {
         }
     }
 
-    /// When the last confirmed renewal, or the claim, was sent.
-    pub fn confirmed(&self) -> Millis {
-        self.confirmed
-    }
-
     /// The answer to a renewal beside the regular ones, which was sent at this time.
     pub fn answered_beside(&mut self, sent: Millis, is_held: bool, now: Millis) {
         self.fence(now);

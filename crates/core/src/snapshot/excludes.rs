@@ -1,7 +1,7 @@
 //! What stays out of an archive.
 
-/// Files that belong to this machine and must not leave it: tokens, keys of the device, credentials.
-const SECRETS: &[&str] = &[
+/// Files of the gateway that belong to this machine and must not leave it: tokens, keys of the device, credentials.
+const OF_MACHINE: &[&str] = &[
     ".clawdbot/openclaw.json*",
     ".clawdbot/clawdbot.json*",
     ".clawdbot/credentials",
@@ -10,6 +10,10 @@ const SECRETS: &[&str] = &[
     ".clawdbot/exec-approvals.json*",
     ".clawdbot/agents/*/agent/auth*.json*",
     ".clawdbot/bootstrap",
+];
+
+/// Secrets of the agent's work.
+const SECRETS: &[&str] = &[
     ".env",
     ".env.*",
     ".ssh",
@@ -47,8 +51,11 @@ const PATTERN_CHARS_MAX: usize = 200;
 /// Why a path stays out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Excluded {
-    /// It belongs to this machine: a restore keeps the one that is there.
-    Kept,
+    /// It belongs to this machine: every restore keeps the one that is there.
+    OfMachine,
+    /// It is a secret, or the operator excludes it: a restore keeps the one that is there, but not from another
+    /// conversation.
+    Private,
     /// It is a cache: nothing needs it.
     Cache,
 }
@@ -87,8 +94,11 @@ impl SnapshotExcludes {
     /// Whether this path stays out, and why. The path begins with the folder of the archive and has no `.` or `..`.
     pub fn of(&self, path: &str) -> Option<Excluded> {
         let named = |pattern: &str| matches(pattern, path);
+        if OF_MACHINE.iter().any(|pattern| named(pattern)) {
+            return Some(Excluded::OfMachine);
+        }
         if SECRETS.iter().any(|pattern| named(pattern)) || self.own.iter().any(|pattern| named(pattern)) {
-            return Some(Excluded::Kept);
+            return Some(Excluded::Private);
         }
         CACHES.iter().any(|pattern| named(pattern)).then_some(Excluded::Cache)
     }
@@ -126,16 +136,18 @@ mod tests {
     fn secrets_and_caches_stay_out_and_memory_does_not() {
         let excludes = SnapshotExcludes::parse("workspace/videos, *.iso ,").unwrap();
         let rows = [
-            (".clawdbot/openclaw.json", Some(Excluded::Kept)),
-            (".clawdbot/openclaw.json.bak", Some(Excluded::Kept)),
-            (".clawdbot/identity/device.json", Some(Excluded::Kept)),
-            (".clawdbot/agents/main/agent/auth-profiles.json", Some(Excluded::Kept)),
-            (".clawdbot/credentials/telegram/token", Some(Excluded::Kept)),
-            ("workspace/project/.env", Some(Excluded::Kept)),
-            ("workspace/project/.env.production", Some(Excluded::Kept)),
-            ("workspace/tls/server.key", Some(Excluded::Kept)),
-            ("workspace/videos/one.mp4", Some(Excluded::Kept)),
-            ("workspace/disk.iso", Some(Excluded::Kept)),
+            (".clawdbot/openclaw.json", Some(Excluded::OfMachine)),
+            (".clawdbot/openclaw.json.bak", Some(Excluded::OfMachine)),
+            (".clawdbot/identity/device.json", Some(Excluded::OfMachine)),
+            (".clawdbot/agents/main/agent/auth-profiles.json", Some(Excluded::OfMachine)),
+            (".clawdbot/credentials/telegram/token", Some(Excluded::OfMachine)),
+            (".clawdbot/identity/device.key", Some(Excluded::OfMachine)),
+            (".clawdbot/agents/main/.env", Some(Excluded::Private)),
+            ("workspace/project/.env", Some(Excluded::Private)),
+            ("workspace/project/.env.production", Some(Excluded::Private)),
+            ("workspace/tls/server.key", Some(Excluded::Private)),
+            ("workspace/videos/one.mp4", Some(Excluded::Private)),
+            ("workspace/disk.iso", Some(Excluded::Private)),
             (".clawdbot/logs/gateway.txt", Some(Excluded::Cache)),
             (".clawdbot/media/in.png", Some(Excluded::Cache)),
             ("workspace/build.log", Some(Excluded::Cache)),

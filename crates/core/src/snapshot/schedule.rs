@@ -52,11 +52,6 @@ impl SnapshotSchedule {
     pub fn due(&self) -> Option<Millis> {
         (self.changed && !self.interval.is_zero()).then_some(self.earliest)
     }
-
-    /// Whether the last one, at the end of the worker, is needed.
-    pub fn has_changes(&self) -> bool {
-        self.changed
-    }
 }
 
 #[cfg(test)]
@@ -70,7 +65,7 @@ mod tests {
     fn a_snapshot_is_due_after_the_interval_if_something_changed() {
         let now = Millis(1_000);
         let mut schedule = SnapshotSchedule::new(HOUR, now);
-        assert_eq!((schedule.due(), schedule.has_changes()), (None, false));
+        assert_eq!(schedule.due(), None);
         schedule.on_change();
         assert_eq!(schedule.due(), Some(now + HOUR));
         schedule.on_begin();
@@ -101,6 +96,6 @@ mod tests {
     fn without_an_interval_only_the_last_one_is_made() {
         let mut schedule = SnapshotSchedule::new(Duration::ZERO, Millis(0));
         schedule.on_change();
-        assert_eq!((schedule.due(), schedule.has_changes()), (None, true));
+        assert_eq!(schedule.due(), None);
     }
 }

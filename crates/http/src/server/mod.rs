@@ -126,6 +126,18 @@ impl Server {
         Self::start(address, limits, refusals, Box::new(|_| None), Box::new(handler))
     }
 
+    /// Listens like [`bind_refusing`](Self::bind_refusing), with a check of heads like
+    /// [`bind_admitting`](Self::bind_admitting).
+    pub fn bind_admitting_and_refusing(
+        address: impl ToSocketAddrs,
+        limits: ServerLimits,
+        refusals: Refusals,
+        admission: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
+        handler: impl Fn(Request) -> Reply + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        Self::start(address, limits, refusals, Box::new(admission), Box::new(handler))
+    }
+
     fn start(
         address: impl ToSocketAddrs,
         limits: ServerLimits,

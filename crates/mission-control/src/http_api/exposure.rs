@@ -29,16 +29,25 @@ impl Exposure {
         if !peer.is_loopback() && !self.is_proxy(peer) {
             return Some("This server answers other machines through its proxy only, over HTTPS");
         }
-        let forwarded = self.is_proxy(peer).then(|| request.header("X-Forwarded-Proto")).flatten();
-        forwarded
-            .is_some_and(|scheme| !scheme.eq_ignore_ascii_case("https"))
-            .then_some("This server is reached over HTTPS only")
+        // A program on this machine may share the address of a proxy, but it adds no such headers.
+        let is_local = peer.is_loopback()
+            && ["X-Forwarded-For", "X-Forwarded-Proto"].iter().all(|name| request.header(name).is_none());
+        let is_plain = self.is_proxy(peer) && !is_local && !self.is_https(request);
+        is_plain.then_some(
+            "This server is reached over HTTPS only: the proxy must send `X-Forwarded-Proto: https` with such requests",
+        )
     }
 
     /// Whether the client's own connection is encrypted, as a proxy says.
     pub(super) fn is_https(&self, request: &Request) -> bool {
-        self.is_proxy(request.peer().ip())
-            && request.header("X-Forwarded-Proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+        let scheme = request.header("X-Forwarded-Proto").filter(|_| self.is_proxy(request.peer().ip()));
+        scheme.is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
+    }
+
+    /// The address under which the client reaches this server, also through a proxy with TLS.
+    pub(super) fn origin(&self, request: &Request) -> String {
+        let scheme = if self.is_https(request) { "https" } else { "http" };
+        format!("{scheme}://{}", request.header("Host").unwrap_or("localhost"))
     }
 
     /// The address of the client: the last one that our proxies have added. A client can write the ones before it.
@@ -103,22 +112,41 @@ mod tests {
     #[test]
     fn other_machines_come_through_the_proxy_over_https() {
         let behind = Exposure::behind(["10.0.0.2".parse().unwrap()]);
-        let rows: [(&str, &[&str], bool); 6] = [
+        let rows: [(&str, &[&str], bool); 9] = [
             ("10.0.0.2", &["X-Forwarded-Proto: https"], true),
             ("10.0.0.2", &["X-Forwarded-Proto: http"], false),
-            ("10.0.0.2", &[], true),
+            ("10.0.0.2", &[], false),
             ("127.0.0.1", &["X-Forwarded-Proto: http"], true),
+            ("127.0.0.1", &["X-Forwarded-Proto: https"], true),
             ("203.0.113.9", &["X-Forwarded-Proto: https"], false),
             ("203.0.113.9", &[], false),
+            ("10.0.0.3", &["X-Forwarded-Proto: https"], false),
+            ("10.0.0.2", &["X-Forwarded-For: 198.51.100.1"], false),
         ];
         for (peer, headers, is_answered) in rows {
             let request = request(peer, headers);
             assert_eq!(behind.refusal(&request).is_none(), is_answered, "{peer} {headers:?}");
             assert!(Exposure::default().refusal(&request).is_none());
-            assert_eq!(
-                behind.is_https(&request),
-                peer == "10.0.0.2" && headers.first().is_some_and(|h| h.ends_with("https"))
-            );
+            let is_https = peer == "10.0.0.2" && headers.first().is_some_and(|h| h.ends_with("https"));
+            assert_eq!(behind.is_https(&request), is_https, "{peer} {headers:?}");
+            let scheme = if is_https { "https" } else { "http" };
+            assert_eq!(behind.origin(&request), format!("{scheme}://localhost"), "{peer} {headers:?}");
+            assert_eq!(Exposure::default().origin(&request), "http://localhost", "nobody's word is taken");
+        }
+    }
+
+    #[test]
+    fn a_program_beside_the_proxy_needs_no_https() {
+        let behind = Exposure::behind(["127.0.0.1".parse().unwrap()]);
+        let rows: [(&[&str], bool); 4] = [
+            (&[], true),
+            (&["X-Forwarded-For: 198.51.100.1", "X-Forwarded-Proto: https"], true),
+            (&["X-Forwarded-For: 198.51.100.1"], false),
+            (&["X-Forwarded-Proto: http"], false),
+        ];
+        for (headers, is_answered) in rows {
+            let refusal = behind.refusal(&request("127.0.0.1", headers));
+            assert_eq!(refusal.is_none(), is_answered, "{headers:?}");
         }
     }
 }

@@ -126,3 +126,30 @@ fn the_fleet_page_is_complete_and_has_a_new_nonce() {
         assert!(!one.contains(word), "{word}");
     }
 }
+
+#[test]
+fn a_strangers_upload_is_refused_by_its_head() {
+    let board = TestBoard::new();
+    let api = api(&board);
+    let made =
+        board.call(crate::Kind::Mutation, "agentFactory:workerGenerateMediaUploadUrl", &json!({})).unwrap();
+    let url = made["uploadUrl"].as_str().unwrap();
+    let known = &url[url.find("/api/").unwrap()..];
+    let head = |path: &str, host: &str| {
+        let headers = [format!("Host: {host}"), "X-Forwarded-Proto: https".to_owned()];
+        let peer = SocketAddr::new(PROXY.parse().unwrap(), 40_000);
+        let request = Request::new(Method::Post, path).with_peer(peer);
+        request.with_headers(headers.iter().map(|line| line.parse().unwrap()))
+    };
+    let status = |path: &str, host: &str| api.refusal_of_head(&head(path, host)).map(|reply| reply.status());
+    let ours = "control.example.com";
+    assert_eq!(status(known, ours), None);
+    assert_eq!(status(known, "evil.example"), Some(403));
+    for wrong in ["/api/storage/upload", "/api/storage/upload?secret=", "/api/storage/upload?secret=guess"] {
+        assert_eq!(status(wrong, ours), Some(403), "{wrong}");
+        assert_eq!(api.answer(&head(wrong, ours)).status(), 403, "{wrong}");
+    }
+    assert_eq!(status("/api/mutation", ours), None, "decided with its body");
+    assert_eq!(api.answer(&head(known, ours)).status(), 200);
+    assert_eq!(status(known, ours), Some(403), "used");
+}

@@ -219,28 +219,32 @@ fn upgrade(call: &Call<'_>) -> Answer {
         state: "waiting".to_owned(),
         ..RolloutStep::default()
     });
-    start(call, steps.collect(), minutes * 60_000.0)
+    start(call, steps.collect(), minutes * 60_000.0, None)
 }
 
-/// Takes the runtimes of the last rollout back to their former versions, the last one first.
+/// Takes the runtimes of the last upgrade back to their former versions, the last one first. Rollbacks are no upgrades, and
+/// only versions that are still installed are taken back. So a second rollback never installs the bad build again.
 fn roll_back(call: &Call<'_>) -> Answer {
     system_config::require(call, ORCHESTRATION)?;
-    let last = call.tx.all::<Rollout>()?.pop();
+    let last = call.tx.all::<Rollout>()?.into_iter().rfind(|rollout| rollout.row.rolls_back.is_none());
     let last = last.ok_or_else(|| Refusal::thrown("Not found: There was no upgrade of the fleet"))?;
-    let steps = last.row.steps.iter().rev().filter(|step| matches!(step.state.as_str(), "done" | "failed"));
-    let steps = steps.filter_map(|step| {
-        Some(RolloutStep {
-            account_id: step.account_id.clone(),
-            to_runtime_version: step.from_runtime_version.clone()?,
-            to_openclaw_version: step.from_openclaw_version.clone(),
-            state: "waiting".to_owned(),
-            ..RolloutStep::default()
-        })
-    });
-    start(call, steps.collect(), last.row.timeout_ms)
+    let mut steps = Vec::new();
+    for step in last.row.steps.iter().rev().filter(|step| matches!(step.state.as_str(), "done" | "failed")) {
+        steps.extend(rollout::reversed(call.tx, step)?);
+    }
+    ensure!(
+        !steps.is_empty(),
+        "Conflict: No runtime has a version of the last upgrade any more, so there is nothing to roll back"
+    );
+    start(call, steps, last.row.timeout_ms, Some(last.id))
 }
 
-fn start(call: &Call<'_>, steps: Vec<RolloutStep>, timeout_ms: f64) -> Answer {
+fn start(
+    call: &Call<'_>,
+    steps: Vec<RolloutStep>,
+    timeout_ms: f64,
+    rolls_back: Option<Id<Rollout>>,
+) -> Answer {
     ensure!(
         rollout::running(call.tx)?.is_none(),
         "Conflict: An upgrade of the fleet is running; cancel it first"
@@ -252,6 +256,7 @@ fn start(call: &Call<'_>, steps: Vec<RolloutStep>, timeout_ms: f64) -> Answer {
         timeout_ms,
         requested_by: "admin".to_owned(),
         created_at: call.now(),
+        rolls_back,
         ..Rollout::default()
     })?;
     // The first request is written together with the rollout.

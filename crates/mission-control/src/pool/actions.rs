@@ -21,6 +21,8 @@ use mcr_model::secret::Secret;
 
 /// The prefix of webhook secrets.
 pub(super) const SECRET_PREFIX: &str = "af_v1_";
+/// The most secrets of a bot that are valid without a confirmation. Beyond it, the oldest one is dropped.
+const UNCONFIRMED_MAX: usize = 50;
 const NO_FLY: &str =
     "The embedded Mission Control manages no machines: use the command `mission-control-runtime fly-cleanup`";
 
@@ -161,8 +163,8 @@ struct WebhookArgs {
     agent_key: Option<String>,
 }
 
-/// Makes a new random secret for the bot and tells Telegram. Until Telegram has accepted it, the previous secret is valid,
-/// too.
+/// Makes a new random secret for the bot and tells Telegram. A failed call may have reached Telegram, so until a call has
+/// succeeded, every secret since the last success is valid, and that one, too.
 fn configure_webhook(engine: &Engine, args: &Map<String, Value>) -> Answer {
     let args: WebhookArgs = parsed(args)?;
     let url = format!("{}{WEBHOOK_PATH}", site_url(&args.convex_site_url)?);
@@ -191,7 +193,9 @@ fn configure_webhook(engine: &Engine, args: &Map<String, Value>) -> Answer {
         let configured_at = call.now();
         match bot(call.tx, &identity)? {
             Some(mut bot) => {
-                bot.row.previous_hash = Some(std::mem::replace(&mut bot.row.secret_hash, hash.clone()));
+                let unconfirmed = bot.row.unconfirmed_hashes.get_or_insert_default();
+                unconfirmed.push(hash.clone());
+                unconfirmed.drain(..unconfirmed.len().saturating_sub(UNCONFIRMED_MAX));
                 (bot.row.webhook_url, bot.row.configured_at) = (url.clone(), configured_at);
                 bot.row.verified_at = None;
                 call.tx.put(&bot)?;
@@ -207,11 +211,17 @@ fn configure_webhook(engine: &Engine, args: &Map<String, Value>) -> Answer {
         Ok(())
     })?;
     telegram.set_webhook(&token, &url, &secret).map_err(refused)?;
+    engine.pool_write(|call| {
+        if let Some(mut bot) = bot(call.tx, &identity)? {
+            confirm(&mut bot.row, &hash);
+            call.tx.put(&bot)?;
+        }
+        Ok(())
+    })?;
     let state = telegram.webhook(&token).map_err(refused)?;
     let is_ready = state.url.as_deref() == Some(url.as_str());
     engine.pool_write(|call| {
         if let Some(mut bot) = bot(call.tx, &identity)?.filter(|bot| bot.row.secret_hash == hash) {
-            bot.row.previous_hash = None;
             bot.row.verified_at = is_ready.then(|| call.now());
             call.tx.put(&bot)?;
         }
@@ -229,6 +239,21 @@ fn configure_webhook(engine: &Engine, args: &Map<String, Value>) -> Answer {
         "lastErrorDate": state.last_error_at,
         "description": if is_ready { "Webhook was set" } else { "Telegram reports another webhook" },
     }))
+}
+
+/// Telegram has accepted the secret with this hash, so it does not have the ones before it any more.
+fn confirm(bot: &mut Bot, hash: &str) {
+    let unconfirmed = bot.unconfirmed_hashes.get_or_insert_default();
+    let former = std::mem::replace(&mut bot.secret_hash, hash.to_owned());
+    match unconfirmed.iter().position(|known| known == hash) {
+        Some(at) => drop(unconfirmed.drain(..=at)),
+        // A later configuration was faster, and which of the two Telegram has is unknown.
+        None if former != hash => unconfirmed.push(former),
+        None => {}
+    }
+    if unconfirmed.is_empty() {
+        bot.unconfirmed_hashes = None;
+    }
 }
 
 fn opened(call: &Call<'_>, refs: &[String]) -> Result<Secret, Refusal> {
@@ -285,7 +310,7 @@ fn webhook_readiness(engine: &Engine, args: &Map<String, Value>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ImportArgs {
+struct TokenImportArgs {
     consumer_user_id: String,
     agent_key: String,
     plaintext_value: String,
@@ -293,7 +318,7 @@ struct ImportArgs {
 }
 
 fn import_token(engine: &Engine, args: &Map<String, Value>) -> Answer {
-    let args: ImportArgs = parsed(args)?;
+    let args: TokenImportArgs = parsed(args)?;
     let token = Secret::new(args.plaintext_value.trim());
     let (id, rest) = token.expose().split_once(':').unwrap_or_default();
     let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');

@@ -125,12 +125,12 @@ fn revoke(tx: &Tx<'_>, binding: &mut Doc<Binding>) -> Result<(), StoreError> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct UserArgs {
+struct BoundUserArgs {
     consumer_user_id: String,
 }
 
 fn revoke_user(call: &Call<'_>) -> Answer {
-    let args: UserArgs = call.args()?;
+    let args: BoundUserArgs = call.args()?;
     let bindings: Vec<Doc<Binding>> =
         call.tx.find(BINDINGS_OF_USER, &[Some(&args.consumer_user_id), Some(ACTIVE)]).rows()?;
     let count = bindings.len();
@@ -182,12 +182,12 @@ pub(super) fn view(row: &Binding) -> Value {
 }
 
 fn get(call: &Call<'_>) -> Answer {
-    let args: UserArgs = call.args()?;
+    let args: BoundUserArgs = call.args()?;
     Ok(active(call.tx, &args.consumer_user_id)?.map_or(Value::Null, |found| view(&found.row)))
 }
 
 fn my_agent(call: &Call<'_>) -> Answer {
-    let args: UserArgs = call.args()?;
+    let args: BoundUserArgs = call.args()?;
     let agent_key = active(call.tx, &args.consumer_user_id)?.map(|found| found.row.agent_key);
     Ok(json!({"consumerUserId": args.consumer_user_id, "agentKey": agent_key}))
 }
@@ -214,12 +214,12 @@ pub(super) fn resolve(
 fn resolve_telegram(call: &Call<'_>) -> Answer {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Args {
+    struct ResolveArgs {
         bot_identity: Option<String>,
         telegram_user_id: Option<String>,
         telegram_chat_id: Option<String>,
     }
-    let args: Args = call.args()?;
+    let args: ResolveArgs = call.args()?;
     let found = resolve(
         call.tx,
         args.bot_identity.as_deref(),

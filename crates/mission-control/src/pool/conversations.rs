@@ -23,6 +23,9 @@ const RECENT: usize = 64;
 const HISTORY_MAX: usize = 8_192;
 /// The most bytes of a message in the history. A longer one is cut, because a refused one would fail a finished answer.
 const CONTENT_BYTES: usize = 128 * 1024;
+/// The bytes of a history that a worker gets at once, about. Older messages are left out: a bundle of thousands of long ones
+/// would cost the server and the worker a gigabyte.
+const HISTORY_BYTES: usize = 1024 * 1024;
 /// The most messages of one call.
 const APPENDED_MAX: usize = 1_000;
 
@@ -61,11 +64,19 @@ pub(super) fn any_queued(tx: &Tx<'_>, id: &str) -> Result<bool, StoreError> {
     tx.find::<PoolMessage>(POOL_MESSAGES_BY_STATUS, &[Some(id), Some(QUEUED)]).any(|_| true)
 }
 
-/// The last messages of a conversation, oldest first.
+/// The last messages of a conversation, oldest first: at most `limit` of them, and no more than fit into
+/// [`HISTORY_BYTES`]. The newest one is always among them.
 pub(super) fn history(tx: &Tx<'_>, id: &str, limit: usize) -> Result<Vec<Value>, StoreError> {
-    let rows = tx.find::<HistoryRow>(POOL_HISTORY, &[Some(id)]).newest_first().limit(limit).rows()?;
-    let line = |HistoryRow { role, content, at, .. }: HistoryRow| json!({"role": role, "content": content, "at": at});
-    Ok(rows.into_iter().rev().map(|row| line(row.row)).collect())
+    // Rows are read one by one, so that those which do not fit are not in memory.
+    let mut bytes = 0;
+    let found = tx.find::<HistoryRow>(POOL_HISTORY, &[Some(id)]).newest_first().limit(limit);
+    let mut lines = found.map_while(|Doc { row: HistoryRow { role, content, at, .. }, .. }| {
+        let is_first = bytes == 0;
+        bytes += content.len();
+        (is_first || bytes <= HISTORY_BYTES).then(|| json!({"role": role, "content": content, "at": at}))
+    })?;
+    lines.reverse();
+    Ok(lines)
 }
 
 #[derive(Deserialize)]

@@ -32,7 +32,7 @@ pub(crate) const STORAGE_PATH: &str = "/api/storage/";
 const ADDRESS_MS: f64 = 3_600_000.0;
 /// The name prefix of files that are not complete yet.
 const DRAFT: &str = "draft-";
-/// The rows that one reconcile expires.
+/// The rows of each kind that one transaction expires.
 const EXPIRED_MAX: usize = 100;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -119,6 +119,12 @@ impl From<StoreError> for UploadError {
 }
 
 impl Engine {
+    /// Whether a file may be posted to the address with this secret.
+    pub(crate) fn expects_upload(&self, secret: &str) -> Result<bool, StoreError> {
+        let hash = auth::hash(secret);
+        self.store.read(|tx| Ok(address(tx, &hash)?.is_some()))
+    }
+
     /// Stores a file that was posted to an address with this secret. Returns its id.
     pub(crate) fn take_upload(
         &self,
@@ -126,11 +132,10 @@ impl Engine {
         content_type: &str,
         content: &[u8],
     ) -> Result<String, UploadError> {
-        let hash = auth::hash(secret);
-        let known = self.store.read(|tx| Ok::<_, StoreError>(address(tx, &hash)?.is_some()))?;
-        if !known {
+        if !self.expects_upload(secret)? {
             return Err(UploadError::NoAddress);
         }
+        let hash = auth::hash(secret);
         let used = |tx: &Tx<'_>| match address(tx, &hash)? {
             Some(found) => Ok(tx.delete(&found.id)?),
             None => Err(UploadError::NoAddress),
@@ -243,10 +248,13 @@ pub(super) fn url(call: &Call<'_>, storage_id: &str) -> Result<Option<String>, S
     Ok(is_stored.then(|| format!("{}{STORAGE_PATH}{id}", call.origin)))
 }
 
-/// Expires attachments (status, copy in the payload, stored file), unused addresses and old updates.
-pub(super) fn expire(tx: &Tx<'_>) -> Result<(), Refusal> {
+/// Expires attachments (status, copy in the payload, stored file), unused addresses and old updates. Returns whether more may be
+/// due: one call takes a bounded number of each.
+pub(super) fn expire(tx: &Tx<'_>) -> Result<bool, Refusal> {
     let due = tx.find::<AttachmentRow>(ATTACHMENTS_BY_STATUS, &[Some("ready")]).up_to(tx.now());
-    for mut attachment in due.limit(EXPIRED_MAX).rows()? {
+    let due = due.limit(EXPIRED_MAX).rows()?;
+    let mut is_more = due.len() == EXPIRED_MAX;
+    for mut attachment in due {
         let AttachmentRow { message_id, storage_id, status, .. } = &mut attachment.row;
         "expired".clone_into(status);
         tx.delete(storage_id)?;
@@ -259,16 +267,18 @@ pub(super) fn expire(tx: &Tx<'_>) -> Result<(), Refusal> {
         }
         tx.put(&attachment)?;
     }
-    remove_old::<UploadAddress>(tx, ADDRESS_MS)?;
-    remove_old::<ReceivedUpdate>(tx, KEPT_MS)
+    is_more |= remove_old::<UploadAddress>(tx, ADDRESS_MS)?;
+    is_more |= remove_old::<ReceivedUpdate>(tx, KEPT_MS)?;
+    Ok(is_more)
 }
 
-/// Removes the oldest rows of a table that are older than this.
-fn remove_old<R: Row>(tx: &Tx<'_>, age: f64) -> Result<(), Refusal> {
-    for row in tx.oldest::<R>(EXPIRED_MAX)? {
-        if row.created < tx.now() - age {
-            tx.delete(&row.id)?;
-        }
+/// Removes the oldest rows of a table that are older than this. Returns whether there may be more.
+fn remove_old<R: Row>(tx: &Tx<'_>, age: f64) -> Result<bool, Refusal> {
+    let oldest = tx.oldest::<R>(EXPIRED_MAX)?;
+    let mut removed = 0;
+    for row in oldest.iter().filter(|row| row.created < tx.now() - age) {
+        tx.delete(&row.id)?;
+        removed += 1;
     }
-    Ok(())
+    Ok(removed == EXPIRED_MAX)
 }

@@ -1,5 +1,7 @@
 //! The rules for the pool's rows in an import: the words of their states.
 
+use super::push_jobs::{NO, YES};
+use super::push_schedule;
 use super::queue::STATUSES;
 use crate::imported::Rule;
 use crate::store::Table;
@@ -26,6 +28,12 @@ pub(crate) fn rules(table: Table) -> &'static [(&'static str, Rule)] {
         Table::PoolSnapshots => {
             &[("status", Rule::Is(Is::OneOf(&["uploading", "ready", "failed", "expired"])))]
         }
+        Table::PushJobs => &[
+            ("timezone", Rule::Text(|name, _| push_schedule::zone(name).map(drop))),
+            ("periodicity", Rule::Is(push_schedule::PERIODICITY)),
+            ("schedule", Rule::Value(push_schedule::check_stored)),
+            ("isScheduled", Rule::Is(Is::OneOf(&[YES, NO]))),
+        ],
         Table::SkillReleases => &[("releaseChannel", Rule::Is(Is::OneOf(&["stable", "canary"])))],
         _ => &[],
     }

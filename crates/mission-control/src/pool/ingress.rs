@@ -37,8 +37,8 @@ struct Message {
     text: String,
     #[serde(default)]
     caption: String,
-    chat: Option<Party>,
-    from: Option<Party>,
+    chat: Option<TelegramParty>,
+    from: Option<TelegramParty>,
     #[serde(default)]
     photo: Vec<Media>,
     video: Option<Media>,
@@ -48,11 +48,11 @@ struct Message {
 }
 
 #[derive(Deserialize)]
-struct Party {
+struct TelegramParty {
     id: Value,
 }
 
-impl Party {
+impl TelegramParty {
     fn id(party: Option<&Self>) -> Option<String> {
         match &party?.id {
             Value::String(id) if !id.is_empty() => Some(id.clone()),
@@ -102,8 +102,8 @@ impl Engine {
         let given = auth::hash(secret);
         self.pool_read(|call| {
             let Some(bot) = actions::bot(call.tx, identity)? else { return Ok(None) };
-            let known = [Some(&bot.row.secret_hash), bot.row.previous_hash.as_ref()];
-            let is_known = known.into_iter().flatten().any(|hash| same(hash.as_bytes(), given.as_bytes()));
+            let mut known = bot.row.unconfirmed_hashes.iter().flatten().chain([&bot.row.secret_hash]);
+            let is_known = known.any(|hash| same(hash.as_bytes(), given.as_bytes()));
             Ok(is_known.then_some(bot.row.bot_identity))
         })
     }
@@ -114,7 +114,7 @@ impl Engine {
         let (Some(update_id), Some(message)) = (update.update_id, update.message) else {
             return ignored("no message");
         };
-        let parties = Party::id(message.chat.as_ref()).zip(Party::id(message.from.as_ref()));
+        let parties = TelegramParty::id(message.chat.as_ref()).zip(TelegramParty::id(message.from.as_ref()));
         let Some((chat, person)) = parties else { return ignored("no chat or no sender") };
         let update_id = update_id.to_string();
         if let Some(first) = self.pool_read(|call| Ok(first_answer(call.tx, bot, &update_id)?))? {

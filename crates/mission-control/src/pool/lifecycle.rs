@@ -39,7 +39,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::worker_query("agentFactory:workerControlState", &[WORKER], control_state),
     Function::pool_query("agentFactory:workerStats", &[], stats),
     Function::pool_mutation("agentFactory:releaseStuckJobs", &[NOW, LIMIT], release),
-    Function::pool_action(
+    Function::worker_action(
         "agentFactory:startWorkers",
         &[FLY_TOKEN, may("convexUrl", Is::Text), WORKSPACE, SCALING],
         start,
@@ -91,10 +91,10 @@ pub(super) fn refresh_owned(tx: &Tx<'_>, times: &PoolTimes, row: &Worker) -> Res
 fn control_state(call: &Call<'_>) -> Answer {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Args {
+    struct ControlArgs {
         worker_id: String,
     }
-    let args: Args = call.args()?;
+    let args: ControlArgs = call.args()?;
     let now = call.now();
     let should_stop = worker(call.tx, &args.worker_id)?.is_none_or(|Doc { row, .. }| {
         row.status != ACTIVE
@@ -132,8 +132,14 @@ fn stats(call: &Call<'_>) -> Answer {
 /// Queues the messages whose leases have expired, and returns how many there were. Each expired lease counts as a failed
 /// attempt (F.10). The silent worker loses its conversation at once, and its last sign of life stays as it was (F.11).
 pub(super) fn recover(tx: &Tx<'_>, times: &PoolTimes, limit: usize) -> Result<usize, Refusal> {
+    recover_as_of(tx, times, tx.now(), limit)
+}
+
+/// Like [`recover`], for the leases that have expired at an earlier or later time. That time only finds them: the messages are
+/// due now, and not at a time that a caller has made up.
+fn recover_as_of(tx: &Tx<'_>, times: &PoolTimes, then: f64, limit: usize) -> Result<usize, Refusal> {
     let now = tx.now();
-    let lost = tx.find::<PoolMessage>(POOL_LEASES, &[Some(PROCESSING)]).up_to(now).limit(limit).rows()?;
+    let lost = tx.find::<PoolMessage>(POOL_LEASES, &[Some(PROCESSING)]).up_to(then).limit(limit).rows()?;
     let count = lost.len();
     for mut message in lost {
         let row = &mut message.row;
@@ -171,10 +177,8 @@ struct ReleaseArgs {
 fn released(call: &Call<'_>) -> Answer {
     let args: ReleaseArgs = call.args()?;
     let limit = clamped(args.limit, RELEASED, RECOVERED_MAX);
-    let count = match args.now_ms {
-        Some(now) => recover(&call.tx.at(now.max(0.0)), &call.times, limit)?,
-        None => recover(call.tx, &call.times, limit)?,
-    };
+    let then = args.now_ms.unwrap_or_else(|| call.now());
+    let count = recover_as_of(call.tx, &call.times, then, limit)?;
     Ok(json!({"requeued": count, "unlocked": count}))
 }
 
@@ -223,10 +227,14 @@ impl Reconciled {
 pub(super) fn reconcile(tx: &Tx<'_>, times: &PoolTimes) -> Result<Reconciled, Refusal> {
     recover(tx, times, RECOVERED_MAX)?;
     let done = move_workers(tx, times)?;
-    snapshots::expire(tx)?;
-    files::expire(tx)?;
-    pairing::expire(tx)?;
+    expire(tx)?;
     Ok(done)
+}
+
+/// Expires a bounded number of rows of each kind. Returns whether more may be due.
+pub(super) fn expire(tx: &Tx<'_>) -> Result<bool, Refusal> {
+    let of_each = [snapshots::expire(tx)?, files::expire(tx)?, pairing::expire(tx)?];
+    Ok(of_each.contains(&true))
 }
 
 /// Moves workers on that are silent, idle or done.

@@ -41,6 +41,7 @@ mod times;
 use log::error;
 
 use super::answer::Refusal;
+use super::call::Call;
 use super::engine::Engine;
 use super::function::Function;
 use super::rules::limit::whole;
@@ -99,18 +100,30 @@ pub(super) fn normalized(table: Table, row: &str) -> serde_json::Result<String> 
 }
 
 impl Engine {
-    /// The periodic work of the pool: leases, workers, files, and scheduled messages.
+    /// The periodic work of the pool: leases, workers, files, and scheduled messages. Each part has its own transaction, so
+    /// that a refused one holds none of the others back.
     pub(super) fn sweep_pool(&self) -> Result<(), StoreError> {
-        let done = self.pool_write(|call| {
-            lifecycle::reconcile(call.tx, &call.times)?;
-            push_runs::sweep(call.tx, &call.times)
-        });
-        match done {
-            Err(Refusal::Store(why)) => return Err(why),
-            Err(why) => error!(reason:% = why; "The periodic work of the worker pool was refused"),
-            Ok(()) => {}
-        }
+        self.sweep_part("leases and workers", |call| lifecycle::reconcile(call.tx, &call.times).map(drop))?;
+        self.sweep_part("scheduled messages", |call| push_runs::sweep(call.tx, &call.times))?;
+        // A short transaction for each batch: calls need not wait until a long backlog has gone.
+        while self.sweep_part("rows whose time is over", |call| lifecycle::expire(call.tx))? == Some(true) {}
         self.sweep_files()
+    }
+
+    /// Runs a part of the periodic work. A refusal is reported, and the result is `None`.
+    fn sweep_part<T>(
+        &self,
+        part: &str,
+        work: impl FnOnce(&Call<'_>) -> Result<T, Refusal>,
+    ) -> Result<Option<T>, StoreError> {
+        match self.pool_write(work) {
+            Ok(done) => Ok(Some(done)),
+            Err(Refusal::Store(why)) => Err(why),
+            Err(why) => {
+                error!(part, reason:% = why; "A part of the worker pool's periodic work was refused");
+                Ok(None)
+            }
+        }
     }
 }
 

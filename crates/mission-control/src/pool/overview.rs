@@ -22,7 +22,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct UserArgs {
+struct OverviewArgs {
     consumer_user_id: String,
     #[serde(default)]
     include_disabled: bool,
@@ -110,7 +110,7 @@ fn agents_of(call: &Call<'_>, user: &str) -> Result<Vec<UserAgent>, Refusal> {
 }
 
 fn list(call: &Call<'_>) -> Answer {
-    let args: UserArgs = call.args()?;
+    let args: OverviewArgs = call.args()?;
     let found = agents_of(call, &args.consumer_user_id)?.into_iter();
     let shown = found.filter(|agent| args.include_disabled || agent.status != "disabled");
     Ok(shown.map(|agent| agent.view).collect())
@@ -128,13 +128,13 @@ fn is_bound(agent: &UserAgent) -> bool {
 }
 
 fn active(call: &Call<'_>) -> Answer {
-    let args: UserArgs = call.args()?;
+    let args: OverviewArgs = call.args()?;
     let found = agents_of(call, &args.consumer_user_id)?.into_iter().find(is_bound);
     Ok(found.map_or(Value::Null, |agent| agent.view))
 }
 
 fn overview(call: &Call<'_>) -> Answer {
-    let args: UserArgs = call.args()?;
+    let args: OverviewArgs = call.args()?;
     let found = agents_of(call, &args.consumer_user_id)?;
     let active = found.iter().find(|agent| is_bound(agent)).map(|agent| agent.agent_key.clone());
     Ok(json!({

@@ -51,7 +51,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct CreateArgs {
+struct PairingArgs {
     consumer_user_id: String,
     agent_key: String,
     #[serde(default, deserialize_with = "number::finite")]
@@ -75,7 +75,7 @@ pub(super) fn link(call: &Call<'_>, code: &PairingCode) -> Result<Option<String>
 }
 
 fn add(call: &Call<'_>) -> Result<Doc<PairingCode>, Refusal> {
-    let args: CreateArgs = call.args()?;
+    let args: PairingArgs = call.args()?;
     let (tx, now) = (call.tx, call.now());
     let agent = agents::enabled(tx, &args.agent_key)?;
     ensure!(!args.consumer_user_id.trim().is_empty(), "consumerUserId is blank: name the user");
@@ -188,16 +188,16 @@ pub(super) fn consume(tx: &Tx<'_>, shown: ShownCode) -> Result<Doc<PairingCode>,
 
 fn code_status(call: &Call<'_>) -> Answer {
     #[derive(Deserialize)]
-    struct Args {
+    struct CodeArgs {
         code: String,
     }
-    let args: Args = call.args()?;
+    let args: CodeArgs = call.args()?;
     let found = find(call.tx, &args.code)?;
     Ok(found.map_or(Value::Null, |found| view(&found, call.now())))
 }
 
 fn user_status(call: &Call<'_>) -> Answer {
-    let args: CreateArgs = call.args()?;
+    let args: PairingArgs = call.args()?;
     let found = newest(call.tx, &args.consumer_user_id, &args.agent_key)?;
     Ok(found.map_or(Value::Null, |found| view(&found, call.now())))
 }
@@ -223,11 +223,13 @@ pub(super) fn newest(
 }
 
 /// Marks codes whose time is over.
-pub(super) fn expire(tx: &Tx<'_>) -> Result<(), Refusal> {
+pub(super) fn expire(tx: &Tx<'_>) -> Result<bool, Refusal> {
     let due = tx.find::<PairingCode>(PAIRINGS_BY_STATUS, &[Some(PENDING)]).up_to(tx.now());
-    for mut code in due.limit(EXPIRED_MAX).rows()? {
+    let due = due.limit(EXPIRED_MAX).rows()?;
+    let is_more = due.len() == EXPIRED_MAX;
+    for mut code in due {
         EXPIRED.clone_into(&mut code.row.status);
         tx.put(&code)?;
     }
-    Ok(())
+    Ok(is_more)
 }

@@ -32,7 +32,7 @@ const DISABLED: Arg = may("includeDisabled", Is::Bool);
 
 /// Whether there is a next run. A text, because indexes compare texts.
 pub(super) const YES: &str = "yes";
-const NO: &str = "no";
+pub(super) const NO: &str = "no";
 /// The most scheduled messages of a user.
 const JOBS_MAX: usize = 200;
 
@@ -104,6 +104,12 @@ pub(super) fn plan(row: &mut PushJob, now: f64) -> Result<(), Refusal> {
     let is_scheduled = if next.is_some() { YES } else { NO };
     is_scheduled.clone_into(&mut row.is_scheduled);
     Ok(())
+}
+
+/// Ends the runs of a job.
+pub(super) fn unschedule(row: &mut PushJob) {
+    row.next_run_at = None;
+    NO.clone_into(&mut row.is_scheduled);
 }
 
 fn add(call: &Call<'_>, mut row: PushJob) -> Answer {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::push_jobs::{YES, plan};
+use super::push_jobs::{YES, plan, unschedule};
 use super::queue::{self, NewMessage};
 use super::rows::{Payload, PushDispatch, PushJob, Texts};
 use super::{AGENT, LIMIT, PoolTimes, USER, bindings, clamped, reads};
@@ -19,7 +19,7 @@ const DISPATCHED: usize = 200;
 const DISPATCHED_MAX: usize = 1_000;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::pool_mutation(
+    Function::worker_mutation(
         "agentFactory:dispatchDuePushJobs",
         &[may("nowMs", Is::Number), LIMIT],
         dispatch_due,
@@ -54,7 +54,8 @@ pub(super) fn sweep(tx: &Tx<'_>, times: &PoolTimes) -> Result<(), Refusal> {
     dispatch(tx, times, tx.now(), DISPATCHED).map(drop)
 }
 
-/// Runs the jobs that are due. Missed times are not caught up: the next run is planned from now.
+/// Runs the jobs that are due. Missed times are not caught up: the next run is planned from now. A job without a next run that
+/// can be planned (its time zone is unknown, or its schedule) runs no more, and its last run says why.
 fn dispatch(tx: &Tx<'_>, times: &PoolTimes, now: f64, limit: usize) -> Answer {
     let due = tx.find::<PushJob>(PUSH_JOBS_DUE, &[Some(YES)]).up_to(now).limit(limit).rows()?;
     let (mut enqueued, mut skipped, mut failed) = (0, 0, 0);
@@ -62,15 +63,24 @@ fn dispatch(tx: &Tx<'_>, times: &PoolTimes, now: f64, limit: usize) -> Answer {
     for mut job in due {
         let scheduled_for = job.row.next_run_at.unwrap_or(now);
         let run_key = format!("scheduled:{}:{scheduled_for}", job.id);
+        let planned = plan(&mut job.row, now);
+        if planned.is_err() {
+            unschedule(&mut job.row);
+        }
+        // A fault of the store is not a fault of the job.
+        let (_, refused) = outcome(planned.map(|()| ""))?;
         if exists(tx, &run_key)? {
             skipped += 1;
+        } else if let Some(why) = refused {
+            let why = format!("The next run cannot be planned: {why}");
+            note(tx, &job, &run_key, scheduled_for, job.row.agent_key.clone(), Err(why))?;
+            failed += 1;
         } else if run(tx, times, &job, &run_key, "scheduled", scheduled_for)?.row.status == "enqueued" {
             enqueued += 1;
         } else {
             failed += 1;
         }
         (job.row.last_run_at, job.row.last_run_key) = (Some(now), Some(run_key));
-        plan(&mut job.row, now)?;
         tx.put(&job)?;
     }
     Ok(json!({"scanned": scanned, "enqueued": enqueued, "skipped": skipped, "failed": failed}))
@@ -140,18 +150,33 @@ fn run(
         }
     };
     let (message_id, error) = outcome(queued)?;
-    Ok(tx.insert(PushDispatch {
+    let result = error.map_or(Ok(message_id), Err);
+    Ok(note(tx, job, run_key, scheduled_for, agent_key, result)?)
+}
+
+/// Notes a run of a job, with its message or with the reason why there is none.
+fn note(
+    tx: &Tx<'_>,
+    job: &Doc<PushJob>,
+    run_key: &str,
+    scheduled_for: f64,
+    agent_key: Option<String>,
+    result: Result<Option<String>, String>,
+) -> Result<Doc<PushDispatch>, StoreError> {
+    let status = if result.is_ok() { "enqueued" } else { "failed" };
+    let (message_id, error) = result.map_or_else(|why| (None, Some(why)), |id| (id, None));
+    tx.insert(PushDispatch {
         run_key: run_key.to_owned(),
-        status: if error.is_none() { "enqueued" } else { "failed" }.to_owned(),
+        status: status.to_owned(),
         scheduled_for,
         created_at: tx.now(),
-        consumer_user_id: user.clone(),
+        consumer_user_id: job.row.consumer_user_id.clone(),
         job_id: Some(job.id.to_string()),
         broadcast_id: None,
         agent_key,
         message_id,
         error,
-    })?)
+    })
 }
 
 /// The id of a queued message, or why it was refused. A fault of the store is neither.

@@ -63,6 +63,11 @@ pub(super) fn parse(value: &Value, periodicity: &str) -> Result<PushSchedule, Re
     Ok(schedule)
 }
 
+/// Checks a stored schedule, whatever the periodicity of its row.
+pub(super) fn check_stored(value: &Value) -> Result<(), Refusal> {
+    parse(value, value["kind"].as_str().unwrap_or(MANUAL)).map(drop)
+}
+
 fn day_of_month(day: &Value) -> Option<i64> {
     (1..=31).find(|number: &i64| i32::try_from(*number).ok().map(f64::from) == day.as_f64())
 }

@@ -58,7 +58,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct TemplateArgs {
+struct PushTemplateArgs {
     #[serde(default)]
     template_id: String,
     #[serde(default)]
@@ -87,7 +87,7 @@ fn times(given: &[Value], periodicity: &str) -> Result<Vec<PushSchedule>, Refusa
 }
 
 fn create(call: &Call<'_>) -> Answer {
-    let args: TemplateArgs = call.args()?;
+    let args: PushTemplateArgs = call.args()?;
     let key = args.template_key.trim().to_owned();
     ensure!(!key.is_empty() && key.len() <= 200, "The key of a template has 1 to 200 bytes");
     ensure!(!args.company_id.trim().is_empty(), "companyId is blank: name the company");
@@ -111,7 +111,7 @@ fn create(call: &Call<'_>) -> Answer {
 }
 
 fn update(call: &Call<'_>) -> Answer {
-    let args: TemplateArgs = call.args()?;
+    let args: PushTemplateArgs = call.args()?;
     let mut found: Doc<PushTemplate> = existing(call.tx, &args.template_id, "push template")?;
     let row = &mut found.row;
     if let Some(given) = args.title {
@@ -136,12 +136,12 @@ fn update(call: &Call<'_>) -> Answer {
 }
 
 fn delete(call: &Call<'_>) -> Answer {
-    let args: TemplateArgs = call.args()?;
+    let args: PushTemplateArgs = call.args()?;
     remove::<PushTemplate>(call, &args.template_id)
 }
 
 fn list(call: &Call<'_>) -> Answer {
-    let args: TemplateArgs = call.args()?;
+    let args: PushTemplateArgs = call.args()?;
     let found: Vec<Doc<PushTemplate>> = call.tx.find(PUSH_TEMPLATES, &[Some(&args.company_id)]).rows()?;
     let shown = found.iter().filter(|found| args.include_disabled || found.row.enabled);
     shown.map(value).collect::<Result<Value, _>>()

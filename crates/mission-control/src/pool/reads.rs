@@ -132,13 +132,13 @@ fn conversation(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct SendArgs {
+struct MessageArgs {
     content: String,
     metadata: Option<Texts>,
 }
 
 fn send(call: &Call<'_>) -> Answer {
-    let (args, user): (SendArgs, UserAgentArgs) = (call.args()?, call.args()?);
+    let (args, user): (MessageArgs, UserAgentArgs) = (call.args()?, call.args()?);
     let metadata = with_source(args.metadata, "user_agent_api");
     Ok(json!(send_to(call, &user, &args.content, metadata)?))
 }

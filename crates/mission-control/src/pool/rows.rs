@@ -144,7 +144,8 @@ rows! {
         configured_at: f64,
         ; maybe {
             verified_at: f64,
-            previous_hash: String,
+            /// The hashes of further secrets that Telegram may have, the newest last.
+            unconfirmed_hashes: Vec<String>,
         }
     }
     /// F.7. An update that was received, with its answer.

@@ -62,14 +62,14 @@ impl PoolSecret {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ImportArgs {
+struct SecretArgs {
     secret_ref: String,
     plaintext_value: String,
     metadata: Option<Texts>,
 }
 
 fn import(call: &Call<'_>) -> Answer {
-    let args: ImportArgs = call.args()?;
+    let args: SecretArgs = call.args()?;
     let added = add(call, &args.secret_ref, &Secret::new(args.plaintext_value), args.metadata)?;
     Ok(
         json!({"secretId": added.id.as_str(), "secretRef": added.row.secret_ref, "version": added.row.version}),
@@ -175,10 +175,10 @@ pub(super) fn bridge(call: &Call<'_>, agent: &PoolAgent) -> Answer {
 fn status(call: &Call<'_>) -> Answer {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Args {
+    struct SecretRefsArgs {
         secret_refs: Vec<String>,
     }
-    let args: Args = call.args()?;
+    let args: SecretRefsArgs = call.args()?;
     let line = |secret_ref: &String| -> Answer {
         let version = active(call.tx, secret_ref)?.map(|found| found.row.version);
         Ok(json!({"secretRef": secret_ref, "hasActive": version.is_some(), "version": version}))
@@ -189,10 +189,10 @@ fn status(call: &Call<'_>) -> Answer {
 fn required(call: &Call<'_>) -> Answer {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Args {
+    struct RequiredRefsArgs {
         agent_key: Option<String>,
     }
-    let args: Args = call.args()?;
+    let args: RequiredRefsArgs = call.args()?;
     let agent = args.agent_key.as_deref().map(|key| agents::find(call.tx, key)).transpose()?.flatten();
     let refs = match (&args.agent_key, agent) {
         (_, Some(agent)) => agent.row.secrets_ref,

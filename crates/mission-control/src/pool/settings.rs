@@ -65,7 +65,7 @@ fn messages(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct SetArgs {
+struct MessageConfigArgs {
     message_config: MessageConfig,
 }
 
@@ -79,7 +79,7 @@ struct MessageConfig {
 
 /// Blank and non-positive values are left out. If nothing is left, the row is removed.
 fn set_messages(call: &Call<'_>) -> Answer {
-    let SetArgs { message_config: given } = call.args()?;
+    let MessageConfigArgs { message_config: given } = call.args()?;
     let prompt = given.system_prompt.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     let bytes = prompt.as_ref().map_or(0, String::len);
     ensure!(

@@ -189,7 +189,7 @@ fn released(tx: &Tx<'_>, channel: &str) -> Result<Vec<(SkillRelease, SkillVersio
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ListArgs {
+struct SkillListArgs {
     release_channel: Option<String>,
     status: Option<String>,
     workspace_id: Option<String>,
@@ -198,7 +198,7 @@ struct ListArgs {
 }
 
 fn list(call: &Call<'_>) -> Answer {
-    let args: ListArgs = call.args()?;
+    let args: SkillListArgs = call.args()?;
     let channels =
         args.release_channel.map_or_else(|| vec![STABLE.to_owned(), "canary".to_owned()], |one| vec![one]);
     let mut rows = Vec::new();
@@ -267,7 +267,7 @@ fn delete(call: &Call<'_>) -> Answer {
 
 /// The skills of a channel for a worker. Each skill stands alone: a disabled one is left out.
 fn manifest(call: &Call<'_>) -> Answer {
-    let args: ListArgs = call.args()?;
+    let args: SkillListArgs = call.args()?;
     let channel = args.release_channel.unwrap_or_else(|| STABLE.to_owned());
     let mut found = released(call.tx, &channel)?;
     found.retain(|(_, version)| version.status == ACTIVE);

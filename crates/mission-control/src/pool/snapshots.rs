@@ -227,7 +227,7 @@ fn download_url(call: &Call<'_>, row: &Snapshot) -> Result<Option<String>, Store
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ListArgs {
+struct SnapshotListArgs {
     #[serde(default)]
     conversation_id: String,
     #[serde(default, deserialize_with = "number::optional")]
@@ -235,12 +235,12 @@ struct ListArgs {
 }
 
 fn list(call: &Call<'_>) -> Answer {
-    let args: ListArgs = call.args()?;
+    let args: SnapshotListArgs = call.args()?;
     newest(call, &args.conversation_id, None, clamped(args.limit, 50, 200))
 }
 
 fn list_for_user(call: &Call<'_>) -> Answer {
-    let args: ListArgs = call.args()?;
+    let args: SnapshotListArgs = call.args()?;
     let user: reads::UserAgentArgs = call.args()?;
     newest(call, &user.conversation_id(), Some(WORKSPACE), clamped(args.limit, 50, 200))
 }
@@ -272,10 +272,13 @@ fn latest_for_user(call: &Call<'_>) -> Answer {
 }
 
 /// Expires old snapshots, and removes their archives.
-pub(super) fn expire(tx: &Tx<'_>) -> Result<(), Refusal> {
+pub(super) fn expire(tx: &Tx<'_>) -> Result<bool, Refusal> {
+    let mut is_more = false;
     for status in [READY, UPLOADING] {
         let due = tx.find::<Snapshot>(SNAPSHOTS_BY_STATUS, &[Some(status)]).up_to(tx.now());
-        for mut snapshot in due.limit(EXPIRED_MAX).rows()? {
+        let due = due.limit(EXPIRED_MAX).rows()?;
+        is_more |= due.len() == EXPIRED_MAX;
+        for mut snapshot in due {
             EXPIRED.clone_into(&mut snapshot.row.status);
             if let Some(file) = snapshot.row.archive_file_id.take() {
                 tx.delete(&file)?;
@@ -283,5 +286,5 @@ pub(super) fn expire(tx: &Tx<'_>) -> Result<(), Refusal> {
             tx.put(&snapshot)?;
         }
     }
-    Ok(())
+    Ok(is_more)
 }

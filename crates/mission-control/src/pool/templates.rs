@@ -53,7 +53,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct TemplateArgs {
+struct MessageTemplateArgs {
     #[serde(default)]
     template_id: String,
     title: Option<String>,
@@ -121,7 +121,7 @@ fn key(tx: &Tx<'_>, title: &str, own: Option<&Id<MessageTemplate>>) -> Result<St
 }
 
 fn create(call: &Call<'_>) -> Answer {
-    let args: TemplateArgs = call.args()?;
+    let args: MessageTemplateArgs = call.args()?;
     let title = title(&args.title.unwrap_or_default())?;
     let row = MessageTemplate {
         template_key: key(call.tx, &title, None)?,
@@ -139,7 +139,7 @@ fn create(call: &Call<'_>) -> Answer {
 }
 
 fn update(call: &Call<'_>) -> Answer {
-    let args: TemplateArgs = call.args()?;
+    let args: MessageTemplateArgs = call.args()?;
     let mut found: Doc<MessageTemplate> = existing(call.tx, &args.template_id, "message template")?;
     let row = &mut found.row;
     if let Some(given) = args.title {
@@ -162,7 +162,7 @@ fn update(call: &Call<'_>) -> Answer {
 }
 
 fn delete(call: &Call<'_>) -> Answer {
-    let args: TemplateArgs = call.args()?;
+    let args: MessageTemplateArgs = call.args()?;
     remove::<MessageTemplate>(call, &args.template_id)
 }
 
@@ -177,7 +177,7 @@ pub(super) fn remove<R: Row>(call: &Call<'_>, id: &str) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ListArgs {
+struct TemplateListArgs {
     #[serde(default)]
     include_disabled: bool,
     #[serde(default, deserialize_with = "number::optional")]
@@ -186,7 +186,7 @@ struct ListArgs {
 
 /// The templates, most used first.
 fn list(call: &Call<'_>) -> Answer {
-    let args: ListArgs = call.args()?;
+    let args: TemplateListArgs = call.args()?;
     let mut found = call.tx.all::<MessageTemplate>()?;
     found.retain(|found| args.include_disabled || found.row.enabled);
     found.sort_by(|one, other| {
@@ -199,13 +199,13 @@ fn list(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct SendArgs {
+struct TemplateSendArgs {
     template_id: String,
     metadata: Option<Texts>,
 }
 
 fn send(call: &Call<'_>) -> Answer {
-    let (args, user): (SendArgs, UserAgentArgs) = (call.args()?, call.args()?);
+    let (args, user): (TemplateSendArgs, UserAgentArgs) = (call.args()?, call.args()?);
     let mut found: Doc<MessageTemplate> = existing(call.tx, &args.template_id, "message template")?;
     ensure!(
         found.row.enabled,

@@ -23,6 +23,11 @@ pub(crate) const STATES: &[&str] = &[RUNNING, DONE, STOPPED, CANCELLED];
 /// Who requests the upgrades, as the contract names the orchestrator of a fleet.
 const ORCHESTRATOR: &str = "fleet-orchestrator";
 
+/// The states of a runtime that may be upgraded.
+const HEALTHY: &[&str] = &["online"];
+/// The states of a runtime that may be taken back to its former version.
+const WORKING: &[&str] = &["online", "degraded"];
+
 /// The rollout that runs. There is one at most.
 pub(crate) fn running(tx: &Tx<'_>) -> Result<Option<Doc<Rollout>>, StoreError> {
     tx.find(ROLLOUTS_BY_STATE, &[Some(RUNNING)]).first()
@@ -40,14 +45,16 @@ pub(crate) fn advance(tx: &Tx<'_>) -> Result<(), StoreError> {
     let Some(mut rollout) = running(tx)? else { return Ok(()) };
     while let Some(at) = rollout.row.steps.iter().position(is_open) {
         let timeout_ms = rollout.row.timeout_ms;
+        // A bad build often leaves a runtime degraded, so a rollback does not demand health.
+        let serving = if rollout.row.rolls_back.is_some() { WORKING } else { HEALTHY };
         let step = &mut rollout.row.steps[at];
         if step.state == "waiting" {
-            begin(tx, step)?;
+            begin(tx, step, serving)?;
             tx.put(&rollout)?;
             continue;
         }
         let until = step.started_at.unwrap_or_default() + timeout_ms;
-        match judge(tx, step, until)? {
+        match judge(tx, step, until, serving)? {
             Verdict::Waiting => return Ok(()),
             Verdict::Back => end_step(tx, step, "done", None),
             Verdict::Failed(reason) => {
@@ -99,13 +106,41 @@ fn records(tx: &Tx<'_>, step: &RolloutStep) -> Result<Option<Records>, StoreErro
     Ok(upgrade::runtime(tx, &step.account_id)?.map(|runtime| (account, runtime)))
 }
 
+/// The step that takes back what a step has installed. None, if the runtime has none of it any more. A part that was changed
+/// since then keeps its version.
+pub(crate) fn reversed(tx: &Tx<'_>, step: &RolloutStep) -> Result<Option<RolloutStep>, StoreError> {
+    let Some((
+        _,
+        Doc { row: Runtime { runtime_service_version: runtime, openclaw_version: openclaw, .. }, .. },
+    )) = records(tx, step)?
+    else {
+        return Ok(None);
+    };
+    let former_runtime = step
+        .from_runtime_version
+        .clone()
+        .filter(|from| runtime == step.to_runtime_version && *from != runtime);
+    let has_openclaw = step.to_openclaw_version.as_ref() == Some(&openclaw);
+    let former_openclaw = step.from_openclaw_version.clone().filter(|from| has_openclaw && *from != openclaw);
+    if former_runtime.is_none() && former_openclaw.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(RolloutStep {
+        account_id: step.account_id.clone(),
+        to_runtime_version: former_runtime.unwrap_or(runtime),
+        to_openclaw_version: Some(former_openclaw.unwrap_or(openclaw)),
+        state: "waiting".to_owned(),
+        ..RolloutStep::default()
+    }))
+}
+
 /// Requests the upgrade of a runtime, unless there is nothing to upgrade.
-fn begin(tx: &Tx<'_>, step: &mut RolloutStep) -> Result<(), StoreError> {
+fn begin(tx: &Tx<'_>, step: &mut RolloutStep, serving: &[&str]) -> Result<(), StoreError> {
     let Some((account, mut runtime)) = records(tx, step)? else {
         end_step(tx, step, "skipped", Some("the account has no runtime".to_owned()));
         return Ok(());
     };
-    if account.row.runtime_status != "online" {
+    if !serving.contains(&account.row.runtime_status.as_str()) {
         let reason = format!("the runtime is {}", account.row.runtime_status);
         end_step(tx, step, "skipped", Some(reason));
         return Ok(());
@@ -127,7 +162,7 @@ fn begin(tx: &Tx<'_>, step: &mut RolloutStep) -> Result<(), StoreError> {
 }
 
 /// What became of the request.
-fn judge(tx: &Tx<'_>, step: &RolloutStep, until: f64) -> Result<Verdict, StoreError> {
+fn judge(tx: &Tx<'_>, step: &RolloutStep, until: f64, serving: &[&str]) -> Result<Verdict, StoreError> {
     let Some((account, runtime)) = records(tx, step)? else {
         return Ok(Verdict::Failed("the account was removed during its upgrade".to_owned()));
     };
@@ -139,7 +174,7 @@ fn judge(tx: &Tx<'_>, step: &RolloutStep, until: f64) -> Result<Verdict, StoreEr
             let error = entry.error.clone().unwrap_or_else(|| entry.status.clone());
             Verdict::Failed(format!("the upgrade failed: {error}"))
         }
-        (Some(_), _) if account.row.runtime_status == "online" => Verdict::Back,
+        (Some(_), _) if serving.contains(&account.row.runtime_status.as_str()) => Verdict::Back,
         (None, Some(pending)) if !is_ours(pending.initiated_at) => {
             Verdict::Failed("another upgrade was requested meanwhile".to_owned())
         }

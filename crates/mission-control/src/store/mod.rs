@@ -8,6 +8,7 @@
 mod change_feed;
 mod columns;
 mod fleet_rows;
+mod found;
 mod id;
 mod open;
 mod pool_indexes;

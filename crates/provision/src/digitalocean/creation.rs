@@ -30,8 +30,10 @@ impl DigitalOcean {
 
     pub(super) fn create_droplet(&self, wanted: &NewMachine) -> Result<Machine, ProviderError> {
         let what = format!("Machine {} is not created", wanted.name);
-        let (size, user_data) = check_request(&what, wanted)?;
-        let account_tag = self.account_tag(wanted)?;
+        // Until the lists are read, the machine of an earlier request may exist.
+        let unseen = |error| if wanted.asked_before { as_unknown(error) } else { error };
+        let (size, user_data) = check_request(&what, wanted).map_err(unseen)?;
+        let account_tag = self.account_tag(wanted).map_err(unseen)?;
         let body = NewDroplet {
             name: &wanted.name,
             region: &wanted.region,
@@ -41,7 +43,8 @@ impl DigitalOcean {
             tags: vec![self.naming.tag(), &account_tag],
             user_data: user_data.expose(),
         };
-        let body = serde_json::to_vec(&body).map_err(|why| failure::refused(format!("{what}: {why}")))?;
+        let body =
+            serde_json::to_vec(&body).map_err(|why| unseen(failure::refused(format!("{what}: {why}"))))?;
         let (mut may_exist, mut attempt) = (wanted.asked_before, 0);
         let mut last = None;
         loop {

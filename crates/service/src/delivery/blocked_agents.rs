@@ -55,10 +55,11 @@ impl BlockedAgents {
         let mut failures = self.failures();
         let was_blocked = failures.is_blocked(agent, now);
         failures.failed(agent, now);
-        if job.record.failures.of(Cause::AgentBlocked) > 0 {
+        let waits = job.record.failures.of(Cause::AgentBlocked);
+        if waits > 0 {
             failures.recall(agent, now);
         }
-        if !failures.is_blocked(agent, now) {
+        if !failures.holds_back(agent, waits, now) {
             return Trouble::Gateway(error);
         }
         drop(failures);

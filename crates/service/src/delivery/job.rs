@@ -12,8 +12,7 @@ use super::reading::Reading;
 use super::recover_turn::{self, abort_fenced, settle};
 use super::turn_loop::{Question, Terms, talk};
 use crate::pool::{
-    AnswerDelivery, AnswerState, HeldJob, NotResumed, PoolPort, TypingSigns, fetch_files, sent_before,
-    taken_over,
+    AnswerDelivery, AnswerState, HeldJob, NotResumed, PoolPort, TypingSigns, fetch_files, warn_of_doubt,
 };
 use mcr_clients::pool::{Fail, Hydrate};
 use mcr_core::delivery::journal::{JournalError, Note, Step, Wait};
@@ -22,11 +21,11 @@ use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Trouble};
 use mcr_core::gateway::marker;
 use mcr_core::pool::job::{self, JobRefusal};
 use mcr_core::pool::lease::FenceReason;
-use mcr_core::pool::outbox::{Destination, Outbox};
+use mcr_core::pool::outbox::{Destination, Outbox, QueueNotes};
 use mcr_core::pool::prompt::{JobScene, brief};
 use mcr_core::telegram::{self, BotToken};
 use mcr_core::tools::Caller;
-use mcr_core::work::PoolJob;
+use mcr_core::work::{Kind, PoolJob};
 use mcr_model::{Agent, AgentId, AgentStatus, BehaviorFlags, HydrationBundle, SessionKey, Word};
 
 /// The gateway's agent that answers: a worker's gateway has one agent, its default one.
@@ -117,10 +116,12 @@ fn steps(
                 continue;
             }
         };
+        let notes = QueueNotes::read(&bundle);
         if outbox_of(&job.record).is_none() {
-            let taken = taken_over(&bundle).map(|(text, sent)| {
+            // An answer in the history was appended by another worker.
+            let taken = notes.appended.clone().map(|text| {
                 let parts = telegram::chunks(&text);
-                Outbox::taken_over(text, parts, to.as_ref().map(|(_, to)| to.clone()), sent)
+                Outbox::new(text, parts, to.as_ref().map(|(_, to)| to.clone()))
             });
             let answer = match taken {
                 Some(taken) => Some(taken),
@@ -130,13 +131,33 @@ fn steps(
                 give_up(job, EMPTY_ANSWER);
                 continue;
             };
+            let outbox = outbox.by(claimed.lease_id.as_str());
             job.record.job.get_or_insert_default().outbox = Some(outbox);
             job.record.stage = Stage::Answered(PendingAnswer::default());
             deps.let_go(job);
             // The answer was paid for, so it is recorded before any other step.
             deps.must_note(job, Step::TextReady, "")?;
         }
+        learn(job, &notes, deps)?;
         return deliver(job, held, to.map(|(bot, _)| bot).as_ref(), pool, deps);
+    }
+}
+
+/// Takes over what other workers have done for this message since.
+fn learn(job: &mut Job, notes: &QueueNotes, deps: &DeliveryDeps<'_>) -> Result<(), Trouble> {
+    let now = deps.clock.now();
+    let Some(outbox) = job.record.job.as_mut().and_then(|job| job.outbox.as_mut()) else { return Ok(()) };
+    let known = outbox.uncertain.len();
+    let learnt = outbox.learn(notes, now);
+    if let Kind::Job(pool_job) = &job.work.kind {
+        warn_of_doubt(&pool_job.claimed.message_id, outbox, known);
+    }
+    if learnt.is_news {
+        deps.must_note(job, Step::Posting, "")?;
+    }
+    match learnt.wait {
+        Some(until) => Err(Trouble::OnItsWay(until.since(now).max(Duration::from_millis(1)))),
+        None => Ok(()),
     }
 }
 
@@ -214,8 +235,7 @@ fn answer(
     let spoken = talk(job, question, found, deps)?;
     drop(signs);
     let text = spoken.text.filter(|text| !text.trim().is_empty());
-    // Another worker may have sent the answer, and died before it could append it.
-    Ok(text.map(|text| outbox(text, to.map(|(_, to)| to.clone())).after_messages(sent_before(bundle))))
+    Ok(text.map(|text| outbox(text, to.map(|(_, to)| to.clone()))))
 }
 
 /// Another worker with the same gateway, or the session of a snapshot, may have a turn of this message: its answer is

@@ -4,6 +4,8 @@
 //! scheduler named, and carries out the scheduler's effects. It never blocks on a send: poller and prober get an order
 //! only after the answer to the last one. A job starts only if a worker is free. Each channel has room for that.
 
+mod setup;
+
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,28 +20,25 @@ use super::inflight::InFlight;
 use super::job_handout::JobHandout;
 use super::poller::{Order, poll, prober};
 use super::session_events::follow_silent_turns;
-use super::stall_monitor::{MonitorSignals, StallWatch, monitor};
+use super::stall_monitor::{MonitorSignals, monitor};
 use super::state_changes::{log_breaker, log_duplicate_runtime, log_lists_limited, wake_background_tasks};
 pub use super::view::View;
-use super::worker::{Worker, WorkerChannels};
+use super::worker::WorkerChannels;
 use crate::clock::SteadyClock;
-use crate::heartbeat::beats::Beats;
-use crate::pool::JobDesk;
 use crate::roster::Team;
 use crate::wakeup::Wakeup;
-use mcr_clients::mission::Mission;
 use mcr_clients::wire::Stop;
 use mcr_core::delivery::duplicate_runtime;
 use mcr_core::delivery::journal::{Journal, Note, Step, Wait};
 use mcr_core::delivery::operator_requests::{OperatorRequest, ReplyTo};
-use mcr_core::delivery::scheduler::{
-    Effect, Event, OperatorEffect, RecoveredState, Scheduler, SchedulerConfig, SchedulerState,
-};
+use mcr_core::delivery::scheduler::{Effect, Event, OperatorEffect, Scheduler, SchedulerState};
 use mcr_core::delivery::{End, dead_letters};
 use mcr_core::guardrails::agent_names::AgentNames;
 use mcr_http::panics::Panics;
 use mcr_model::Roster;
 use mcr_model::clock::{Clock, Millis, SystemClock};
+
+pub use setup::DeliverySetup;
 
 /// How long the dispatcher sleeps if no decision is due.
 const LONG: Duration = Duration::from_hours(1);
@@ -59,36 +58,6 @@ pub const STAND_BACK: &str = "MCR_TEST_STAND_BACK_MS";
 fn stand_back() -> Duration {
     let given = std::env::var(STAND_BACK).ok().and_then(|text| text.parse().ok());
     given.map_or(duplicate_runtime::STAND_BACK, Duration::from_millis)
-}
-
-/// The parts of the delivery.
-pub struct DeliverySetup {
-    /// The settings of the scheduler.
-    pub plan: SchedulerConfig,
-    /// The poller's backend client.
-    pub mission: Mission,
-    /// The workers; one thread each.
-    pub workers: Vec<Worker>,
-    /// The ledger, for ends that the dispatcher decides.
-    pub journal: Arc<dyn Journal>,
-    /// The work that an earlier process left.
-    pub left: RecoveredState,
-    /// The stall monitor.
-    pub watch: StallWatch,
-    /// The heartbeats of all agents.
-    pub beats: Arc<Beats>,
-    /// Probes the gateway; returns why it cannot take turns, if so.
-    pub probe: Box<dyn Fn() -> Option<String> + Send>,
-    /// The current roster, for the names of the agents.
-    pub team: Team,
-    /// How many calls of the backend the process has made.
-    pub backend_calls: Box<dyn Fn() -> u64 + Send>,
-    /// Wakes the reporter of the status after a change that the report shows.
-    pub reporter: Wakeup,
-    /// The record of panics.
-    pub panics: Panics,
-    /// The claimed jobs of a worker of a pool. It has no notifications, so it makes no lists.
-    pub jobs: Option<JobDesk>,
 }
 
 /// The running delivery.
@@ -172,8 +141,12 @@ impl Service {
             inflight.resume(work, record);
         }
         if let Some(jobs) = &setup.jobs {
-            let turns = inflight.clone();
-            jobs.connect(move |work| turns.end_turns(work));
+            let (turns, to) = (inflight.clone(), inbox.clone());
+            jobs.connect(move |work| {
+                turns.end_turns(work);
+                // The dispatcher ends at the end of the program.
+                let _ = to.send(Event::Fenced(work.clone()));
+            });
         }
         let (mission, to) = (setup.mission, inbox.clone());
         let (table, noted) = (inflight.clone(), panics.clone());

@@ -111,13 +111,17 @@ impl Drop for FinishGuard<'_> {
         if let (Kind::Heartbeat(beat), Outcome::Closed(end)) = (&job.work.kind, &outcome) {
             self.beats.ended(beat, &job.record, end);
         }
-        if let (Some(desk), Kind::Job(_), Outcome::Closed(_)) = (self.desk, &job.work.kind, &outcome) {
-            desk.ended(&job.work.id, &job.record);
-        }
+        let is_ended_job = matches!((&job.work.kind, &outcome), (Kind::Job(_), Outcome::Closed(_)));
+        let ended =
+            self.desk.filter(|_| is_ended_job).map(|desk| (desk, job.work.id.clone(), job.record.clone()));
         // The dispatcher counts the worker as free once it has the result.
         self.seat.is_idle();
         // The dispatcher outlives its workers. If it has ended anyway, nothing waits for the result.
         let _ = self.inbox.send(Event::Finished(job, outcome));
+        // The lane may offer another claim of the message at once, so the dispatcher hears of this end first.
+        if let Some((desk, work, record)) = ended {
+            desk.ended(&work, record);
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Carries out the steps of an [`Outbox`]: calls the queue and Telegram, and tells the outbox what came of it.
 //!
-//! Before each step with an effect, three things are certain: the outbox is on disk with the step in it, the lease is
-//! held, and the program is not stopping. The lease is asked after the disk, right before the call.
-
-use std::collections::BTreeMap;
+//! Before each step with an effect, three things happen in this order: the queue gets a note of the step, the queue confirms
+//! the lease, and the outbox goes to the disk with the step in it. The next holder of the lease therefore sees the note of
+//! each step that this worker may still carry out.
 
 use log::{info, warn};
 
+use super::lease_watch::LeaseCheck;
 use super::outgoing_file;
 use mcr_clients::convex::{CallClass, CallError, CallReason, Ran};
 use mcr_clients::pool::{
@@ -15,30 +15,10 @@ use mcr_clients::pool::{
 use mcr_clients::telegram::{FileToSend, TelegramClient};
 use mcr_core::delivery::journal::{JournalError, Wait};
 use mcr_core::pool::lease::FenceReason;
-use mcr_core::pool::outbox::{Outbox, OutboxEvent, OutboxStep};
+use mcr_core::pool::outbox::{Metadata, Outbox, OutboxEvent, OutboxStep};
 use mcr_core::telegram::{BotToken, render};
 use mcr_model::clock::{Clock, Millis};
-use mcr_model::{ChatRole, ClaimedJob, HydrationBundle, WorkerId};
-
-/// The name in the message's metadata of the time under which the answer is appended.
-const ANSWER_AT: &str = "mcrAnswerAt";
-
-/// The name in the message's metadata of the number of messages that were sent.
-const SENT: &str = "mcrSent";
-
-/// The answer that another worker has appended for this message, and how many of its messages are sent.
-pub(crate) fn taken_over(bundle: &HydrationBundle) -> Option<(String, usize)> {
-    let metadata = &bundle.payload.metadata;
-    let at = Millis(metadata.get(ANSWER_AT)?.parse().ok()?);
-    let history = bundle.conversation_state.context_history.iter();
-    let mut answers = history.filter(|message| message.at == at && message.role == ChatRole::Assistant);
-    answers.next().map(|message| (message.content.clone(), sent_before(bundle)))
-}
-
-/// How many messages of an answer another worker has sent for this message.
-pub(crate) fn sent_before(bundle: &HydrationBundle) -> usize {
-    bundle.payload.metadata.get(SENT).and_then(|sent| sent.parse().ok()).unwrap_or(0)
-}
+use mcr_model::{ChatRole, ClaimedJob, JobId, WorkerId};
 
 /// What follows the answer of one claimed job.
 #[derive(Clone, Copy)]
@@ -59,8 +39,8 @@ pub struct AnswerDelivery<'a> {
     pub clock: &'a dyn Clock,
 }
 
-/// Says why the job is fenced now, if it is.
-type Fence<'a> = dyn FnMut() -> Option<FenceReason> + 'a;
+/// Asks the queue whether the lease is held.
+type Confirm<'a> = dyn FnMut() -> LeaseCheck + 'a;
 
 /// Stores the outbox.
 type Keep<'a> = dyn FnMut(&Outbox, Wait) -> Result<(), JournalError> + 'a;
@@ -78,68 +58,104 @@ pub enum AnswerState {
     NotKept(String),
 }
 
+/// Why a step did not begin.
+enum NotBegun {
+    /// The attempt ends here.
+    Ends(AnswerState),
+    /// The step is due later.
+    Later(OutboxEvent),
+}
+
+/// Says that a message is in doubt, if the outbox has more of them than before.
+pub(crate) fn warn_of_doubt(job: &JobId, outbox: &Outbox, known: usize) {
+    if outbox.uncertain.len() > known {
+        let job = job.as_str();
+        warn!(job; "It is unknown whether a message is in the chat, so it is not sent again");
+    }
+}
+
 impl AnswerDelivery<'_> {
-    /// Takes steps until one is not due yet. `fence` says whether the lease is lost, at the moment of the question. `keep`
-    /// stores the outbox.
-    pub fn advance(&self, outbox: &mut Outbox, fence: &mut Fence<'_>, keep: &mut Keep<'_>) -> AnswerState {
+    /// Takes steps until one is not due yet. `confirm` asks whether the lease is held. `keep` stores the outbox.
+    pub fn advance(
+        &self,
+        outbox: &mut Outbox,
+        confirm: &mut Confirm<'_>,
+        keep: &mut Keep<'_>,
+    ) -> AnswerState {
         loop {
             let known = outbox.uncertain.len();
             let step = outbox.next(self.clock.now());
-            self.warn_of_doubt(outbox, known);
-            match step {
-                OutboxStep::Over => return AnswerState::Over,
-                OutboxStep::Wait(until) => return AnswerState::Waits(until),
-                OutboxStep::Append(_)
-                | OutboxStep::LookForAppend(_)
-                | OutboxStep::Send(_)
-                | OutboxStep::Complete
-                | OutboxStep::Fail(_) => {}
-            }
-            // Asked before the disk as well: between the disk and the call, a crash leaves the step in doubt.
-            if let Some(reason) = fence() {
-                return self.fenced(reason);
-            }
+            warn_of_doubt(&self.job.message_id, outbox, known);
             let known = outbox.uncertain.len();
             let done = match &step {
-                OutboxStep::Send(part) => self.send(outbox, *part, fence, keep),
-                step => {
-                    if let OutboxStep::Append(at) = step {
-                        self.mark(ANSWER_AT, at.0.to_string());
-                    }
-                    self.begin(outbox, step, fence, keep).map(|()| self.carry_out(step, outbox))
+                OutboxStep::Over => return AnswerState::Over,
+                OutboxStep::Wait(until) => return AnswerState::Waits(*until),
+                OutboxStep::Send(part) => self.send(outbox, *part, confirm, keep),
+                OutboxStep::Append(_) => {
+                    self.begin(outbox, &step, confirm, keep).map(|()| self.carry_out(&step, outbox))
+                }
+                OutboxStep::LookForAppend(_) | OutboxStep::Complete | OutboxStep::Fail(_) => {
+                    Ok(self.carry_out(&step, outbox))
                 }
             };
             match done {
-                Ok(event) => outbox.on(event, self.clock.now()),
-                Err(state) => return state,
+                Ok(event) | Err(NotBegun::Later(event)) => outbox.on(event, self.clock.now()),
+                Err(NotBegun::Ends(state)) => {
+                    // Nothing was carried out, so the next holder of the lease need not wait.
+                    if let OutboxStep::Append(_) = step {
+                        self.try_note(&outbox.note_of_no_append());
+                    }
+                    self.settled(&step, outbox);
+                    return state;
+                }
             }
-            if let OutboxStep::Send(_) = &step {
-                self.mark(SENT, outbox.sent().to_string());
-            }
-            self.warn_of_doubt(outbox, known);
+            warn_of_doubt(&self.job.message_id, outbox, known);
             // A note that is lost leaves the step in doubt, which the next attempt settles.
             if let Err(error) = keep(outbox, Wait::Not) {
                 info!(error:%; "Step of an answer not recorded");
             }
+            self.settled(&step, outbox);
         }
     }
 
-    /// Records that the step begins, if the lease is held.
+    /// Notes at the queue that no message is on its way any more.
+    fn settled(&self, step: &OutboxStep, outbox: &Outbox) {
+        if let OutboxStep::Send(_) = step {
+            self.try_note(&outbox.note_of_settled());
+        }
+    }
+
+    /// Notes what another worker would otherwise wait for.
+    fn try_note(&self, metadata: &Metadata) {
+        if let Err(error) = self.note(metadata) {
+            info!(job = self.job.message_id.as_str(), error:%; "The end of a step is not noted at the queue");
+        }
+    }
+
+    /// Notes the step at the queue, confirms the lease, and records that the step begins.
     fn begin(
         &self,
         outbox: &mut Outbox,
         step: &OutboxStep,
-        fence: &mut Fence<'_>,
+        confirm: &mut Confirm<'_>,
         keep: &mut Keep<'_>,
-    ) -> Result<(), AnswerState> {
-        if let Some(reason) = fence() {
-            return Err(self.fenced(reason));
+    ) -> Result<(), NotBegun> {
+        let later = |why: String| Err(NotBegun::Later(OutboxEvent::CallFailed(why)));
+        if let Some(note) = outbox.note_of(step)
+            && let Err(error) = self.note(&note)
+        {
+            return later(error.to_string());
+        }
+        match confirm() {
+            LeaseCheck::Held => {}
+            LeaseCheck::Fenced(reason) => return Err(NotBegun::Ends(self.fenced(reason))),
+            LeaseCheck::Silent => return later("the queue does not confirm the lease".to_owned()),
         }
         if outbox.begin(step)
             && let Err(JournalError(why)) = keep(outbox, Wait::ForDisk)
         {
             outbox.not_begun(step);
-            return Err(AnswerState::NotKept(why));
+            return Err(NotBegun::Ends(AnswerState::NotKept(why)));
         }
         Ok(())
     }
@@ -150,17 +166,10 @@ impl AnswerDelivery<'_> {
         AnswerState::Fenced(reason)
     }
 
-    fn warn_of_doubt(&self, outbox: &Outbox, known: usize) {
-        if outbox.uncertain.len() > known {
-            let job = self.job.message_id.as_str();
-            warn!(job; "It is unknown whether a message is in the chat, so it is not sent again");
-        }
-    }
-
     fn carry_out(&self, step: &OutboxStep, outbox: &Outbox) -> OutboxEvent {
         match step {
             OutboxStep::Append(at) => self.append(outbox, *at),
-            OutboxStep::LookForAppend(at) => self.look_for_append(outbox, *at),
+            OutboxStep::LookForAppend(at) => self.look_for_append(*at),
             OutboxStep::Complete => match self.pool.ask(&Complete { lease: self.lease() }) {
                 // Without the lease the job is another worker's, or a lost call has completed it.
                 Ok(true | false) => OutboxEvent::Completed,
@@ -176,13 +185,9 @@ impl AnswerDelivery<'_> {
         }
     }
 
-    /// Notes the progress at the queue, for a worker without this outbox. Without the note such a worker starts anew.
-    fn mark(&self, name: &str, value: String) {
-        let metadata = BTreeMap::from([(name.to_owned(), value)]);
-        let attach = AttachMetadata { message_id: &self.job.message_id, metadata: &metadata };
-        if let Err(error) = self.pool.ask(&attach) {
-            info!(job = self.job.message_id.as_str(), error:%; "Progress of an answer not noted at the queue");
-        }
+    /// Adds a note to the message's metadata.
+    fn note(&self, metadata: &Metadata) -> Result<(), CallError> {
+        self.pool.ask(&AttachMetadata { message_id: &self.job.message_id, metadata }).map(|_| ())
     }
 
     fn lease(&self) -> HeldLease<'_> {
@@ -213,40 +218,38 @@ impl AnswerDelivery<'_> {
         }
     }
 
-    fn look_for_append(&self, outbox: &Outbox, at: Millis) -> OutboxEvent {
+    fn look_for_append(&self, at: Millis) -> OutboxEvent {
         let hydrate = Hydrate { message_id: &self.job.message_id, workspace_id: self.workspace };
         match self.pool.ask(&hydrate) {
             Ok(Some(bundle)) => {
                 let history = &bundle.conversation_state.context_history;
-                OutboxEvent::LookedForAppend(history.iter().any(|message| {
-                    message.at == at
-                        && message.role == ChatRole::Assistant
-                        && message.content == outbox.answer
-                }))
+                // The time is enough: another worker may have had another answer.
+                let mut answers = history.iter().filter(|row| row.role == ChatRole::Assistant);
+                OutboxEvent::LookedForAppend(answers.any(|row| row.at == at))
             }
             Ok(None) => OutboxEvent::CallFailed("the job is no longer in work".to_owned()),
             Err(error) => OutboxEvent::CallFailed(error.to_string()),
         }
     }
 
-    /// Sends a message or a file. The step is recorded when the connection is open, right before the request.
+    /// Sends a message or a file. The step begins when the connection is open, right before the request.
     fn send(
         &self,
         outbox: &mut Outbox,
         part: usize,
-        fence: &mut Fence<'_>,
+        confirm: &mut Confirm<'_>,
         keep: &mut Keep<'_>,
-    ) -> Result<OutboxEvent, AnswerState> {
+    ) -> Result<OutboxEvent, NotBegun> {
         let (Some(to), Some(bot)) = (outbox.to.clone(), self.bot) else {
             return Ok(OutboxEvent::CallFailed("the agent has no bot token any more".to_owned()));
         };
         let text = outbox.parts.get(part).map(|text| render(text, to.mode()));
         let file = outbox.files.get(part.saturating_sub(outbox.parts.len())).cloned();
         let mut blocked = None;
-        let mut ready = || match self.begin(outbox, &OutboxStep::Send(part), fence, keep) {
+        let mut ready = || match self.begin(outbox, &OutboxStep::Send(part), confirm, keep) {
             Ok(()) => true,
-            Err(state) => {
-                blocked = Some(state);
+            Err(why) => {
+                blocked = Some(why);
                 false
             }
         };
@@ -266,7 +269,7 @@ impl AnswerDelivery<'_> {
             (None, None) => return Ok(OutboxEvent::Sent),
         };
         match (blocked, sent) {
-            (Some(state), _) => Err(state),
+            (Some(why), _) => Err(why),
             (None, Ok(_)) => Ok(OutboxEvent::Sent),
             (None, Err(error)) => {
                 info!(job = self.job.message_id.as_str(), part, error:%; "Message to Telegram not confirmed");

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::lease_watch::{ClaimTime, LeaseWatch};
+use super::lease_watch::{ClaimTime, LeaseCheck, LeaseWatch};
 use mcr_clients::convex::CallError;
 use mcr_clients::pool::{HeldLease, PoolClient, RenewLease};
 use mcr_core::delivery::Record;
@@ -30,7 +30,7 @@ const LEASE_LEAST: Duration = Duration::from_secs(3);
 /// The longest renewal before a job of an earlier process continues.
 const RENEW_MAX: Duration = Duration::from_secs(5);
 
-/// Ends the running turn of a work.
+/// Ends a work whose lease is lost.
 type EndTurns = Box<dyn Fn(&WorkId) + Send + Sync>;
 
 /// A claimed job with its lease.
@@ -46,8 +46,8 @@ impl HeldJob {
         self.watch.fence()
     }
 
-    /// Why the job is fenced, after a renewal if the last one is not recent.
-    pub(crate) fn confirm(&self, client: &PoolClient) -> Option<FenceReason> {
+    /// Asks the queue whether the lease is held now.
+    pub(crate) fn confirm(&self, client: &PoolClient) -> LeaseCheck {
         self.watch.confirm(client, self.lease())
     }
 
@@ -121,7 +121,7 @@ impl JobDesk {
         Self(Arc::new(DeskShared { inside: Mutex::default(), renewer, renewal, end_turns: OnceLock::new() }))
     }
 
-    /// How a lost lease ends the turn of its job.
+    /// How a lost lease ends its job.
     pub(crate) fn connect(&self, end_turns: impl Fn(&WorkId) + Send + Sync + 'static) {
         // The delivery starts once.
         let _ = self.0.end_turns.set(Box::new(end_turns));
@@ -188,15 +188,22 @@ impl JobDesk {
     }
 
     /// A delivery has ended. Its record is kept, because the queue may hand the message out again.
-    pub(crate) fn ended(&self, work: &WorkId, record: &Record) {
+    pub(crate) fn ended(&self, work: &WorkId, record: Record) {
         let mut inside = self.0.lock();
-        inside.remember(work, record.clone());
+        inside.remember(work, record);
         inside.jobs.remove(work);
     }
 
     /// The record of an earlier claim of this message.
     pub(crate) fn earlier(&self, work: &WorkId) -> Option<Record> {
         self.0.lock().earlier.get(work).cloned()
+    }
+
+    /// Disconnects when the delivery of this message under an earlier lease has ended; none if there is no such delivery. A
+    /// delivery that an earlier process has left goes on with the new lease.
+    pub fn under_earlier_lease(&self, work: &WorkId) -> Option<Receiver<()>> {
+        let inside = self.0.lock();
+        inside.jobs.get(work).filter(|entry| entry.held.is_some()).map(|entry| entry.ended.clone())
     }
 
     /// Disconnects when the job of this worker id has ended; none if it has no job.
@@ -230,8 +237,7 @@ impl JobDesk {
 /// Ends the turn of a job, unless the message was claimed again since.
 fn is_fenced(desk: &Weak<DeskShared>, work: &WorkId, lease: &LeaseId) {
     let Some(desk) = desk.upgrade() else { return };
-    let inside = desk.lock();
-    let held = inside.jobs.get(work).and_then(|entry| entry.held.as_ref());
+    let held = desk.lock().jobs.get(work).and_then(|entry| entry.held.clone());
     if held.is_some_and(|held| held.job.claimed.lease_id == *lease)
         && let Some(end_turns) = desk.end_turns.get()
     {

@@ -207,6 +207,10 @@ impl Lane {
         let id = claimed.message_id.clone();
         info!(lane = number, worker = worker.as_str(), job = id.as_str(); "Job claimed");
         let job = PoolJob { worker, claimed_at, claimed };
+        while let Some(ended) = self.setup.desk.under_earlier_lease(&PoolJob::work_id(&id)) {
+            // The queue has given the message again, so the earlier lease is lost. The dispatcher has a message once.
+            let _ = ended.recv();
+        }
         let ended = match self.setup.desk.claimed(job.clone(), at) {
             Ok(ended) => ended,
             Err(why) => {

@@ -19,9 +19,6 @@ use mcr_model::{JobId, LeaseId, WorkerId};
 /// The longest renewal.
 const CALL_MAX: Duration = Duration::from_secs(5);
 
-/// A lease that was confirmed within this time needs no further renewal before an effect.
-const FRESH: Duration = Duration::from_millis(50);
-
 /// The shortest time that a renewal gets.
 const CALL_LEAST: Duration = Duration::from_millis(250);
 
@@ -39,6 +36,17 @@ struct WatchedLease {
 struct WatchState {
     lease: Lease,
     is_ended: bool,
+}
+
+/// The queue's answer to the question whether a lease is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseCheck {
+    /// The lease is held.
+    Held,
+    /// The job is fenced, for this reason.
+    Fenced(FenceReason),
+    /// The queue does not answer, and the lease may still be held.
+    Silent,
 }
 
 /// The names in a renewal.
@@ -91,22 +99,23 @@ impl LeaseWatch {
         Ok(Self { shared })
     }
 
-    /// Why the job is fenced, after a renewal if the last one is older than [`FRESH`]. Right before an effect that others can
-    /// see, so that two holders of one message do not both have it. Without an answer the last known state counts.
-    pub fn confirm(&self, pool: &PoolClient, lease: HeldLease<'_>) -> Option<FenceReason> {
-        let shared = &self.shared;
-        let sent = shared.clock.now();
-        let (reason, confirmed) = {
-            let mut state = shared.lock();
-            (state.lease.fence(sent), state.lease.confirmed())
-        };
-        if reason.is_some() || sent.since(confirmed) < FRESH {
-            return reason;
+    /// Asks the queue whether the lease is held now. Right before an effect that others can see: an older confirmation does
+    /// not show whether another worker has the message since.
+    pub fn confirm(&self, pool: &PoolClient, lease: HeldLease<'_>) -> LeaseCheck {
+        if let Some(reason) = self.fence() {
+            return LeaseCheck::Fenced(reason);
         }
-        if let Ok(is_held) = pool.ask_within(CALL_MAX, &RenewLease { lease }) {
-            shared.lock().lease.answered_beside(sent, is_held, shared.clock.now());
+        let sent = self.shared.clock.now();
+        let answer = pool.ask_within(CALL_MAX, &RenewLease { lease });
+        let is_silent = answer.is_err();
+        if let Ok(is_held) = answer {
+            self.shared.lock().lease.answered_beside(sent, is_held, self.shared.clock.now());
         }
-        self.fence()
+        match self.fence() {
+            Some(reason) => LeaseCheck::Fenced(reason),
+            None if is_silent => LeaseCheck::Silent,
+            None => LeaseCheck::Held,
+        }
     }
 
     /// Why the job is fenced now, if it is.

@@ -19,9 +19,9 @@ pub use desk::{HeldJob, JobDesk, NotResumed};
 pub use hooks::{NoHooks, SharedHooks, WorkerHooks};
 pub use lane_ids::LaneIds;
 pub use lanes::{Lane, LaneFacts, LaneSetup, LaneStatus};
-pub use lease_watch::{ClaimTime, LeaseWatch};
+pub use lease_watch::{ClaimTime, LeaseCheck, LeaseWatch};
 pub use port::{PoolPort, PoolRules};
 
-pub(crate) use answers::{sent_before, taken_over};
+pub(crate) use answers::warn_of_doubt;
 pub(crate) use files::fetch_files;
 pub(crate) use typing::TypingSigns;

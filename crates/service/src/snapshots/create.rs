@@ -66,9 +66,7 @@ impl Snapshots {
                 lineage.key.conversation_id
             )),
             Some(_) => Ok(()),
-            None if looks_used(&self.folders)? => {
-                self.note_lineage(&Lineage { key: key.clone(), failure: None, snapshot_id: None })
-            }
+            None if looks_used(&self.folders)? => self.note_lineage(&Lineage::of(key)),
             None => refuse(format!(
                 "No snapshot of {conversation} is made: the folders are blank, and nothing was restored into them. \
                  Restore first"

@@ -22,6 +22,9 @@ pub struct Lineage {
     /// The snapshot that was restored; none if the conversation had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot_id: Option<SnapshotId>,
+    /// After a failure: the conversation whose state is still there. None if it is nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub still_there: Option<SnapshotKey>,
 }
 
 /// The name of the file about the folders with this workspace.
@@ -30,6 +33,16 @@ fn name_of(workspace: &Path) -> String {
 }
 
 impl Lineage {
+    /// The folders hold the state of this conversation, of which no snapshot was restored.
+    pub(super) fn of(key: &SnapshotKey) -> Self {
+        Self { key: key.clone(), failure: None, snapshot_id: None, still_there: None }
+    }
+
+    /// The conversation whose files are in the folders. A failed restore has not replaced them.
+    pub(super) fn holder(&self) -> Option<&SnapshotKey> {
+        if self.failure.is_some() { self.still_there.as_ref() } else { Some(&self.key) }
+    }
+
     /// What is noted about the folders with this workspace. A note that cannot be read counts as none.
     pub(super) fn read(folder: &Folder, workspace: &Path) -> io::Result<Option<Self>> {
         let bytes = folder.read(&name_of(workspace))?;

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek as _, Write as _};
 use log::{info, warn};
 
 use super::archives::ArchiveDraft;
-use super::staging::Staging;
+use super::staging::{KeptFiles, Staging};
 use super::{
     ArchiveNote, Hashing, Lineage, SnapshotError, SnapshotFolders, SnapshotKey, Snapshots, Unpacked, recover,
     unpack,
@@ -137,14 +137,19 @@ impl Snapshots {
     /// After an error the folders are as they were, and no snapshot is made of them until a restore succeeds. A worker
     /// must then not work on the conversation.
     pub fn restore(&self, key: &SnapshotKey, moment: RestoreMoment) -> Result<Restored, SnapshotError> {
-        let result = self.restore_if_needed(key, moment);
+        let mut still_there = None;
+        let result = self.lineage().and_then(|lineage| {
+            still_there = lineage.as_ref().and_then(Lineage::holder).cloned();
+            self.restore_if_needed(key, moment, lineage.as_ref())
+        });
         let (failure, snapshot_id) = match &result {
             Ok(Restored::AlreadyThere) => return result,
             Ok(Restored::Fresh) => (None, None),
             Ok(Restored::From { snapshot_id, .. }) => (None, snapshot_id.clone()),
             Err(error) => (Some(error.to_string()), None),
         };
-        let noted = self.note_lineage(&Lineage { key: key.clone(), failure, snapshot_id });
+        let still_there = still_there.filter(|_| failure.is_some());
+        let noted = self.note_lineage(&Lineage { failure, snapshot_id, still_there, ..Lineage::of(key) });
         match (result, noted) {
             (Err(error), Err(not_noted)) => {
                 warn!(error:% = not_noted; "The failure of a restore could not be noted");
@@ -155,9 +160,14 @@ impl Snapshots {
         }
     }
 
-    fn restore_if_needed(&self, key: &SnapshotKey, moment: RestoreMoment) -> Result<Restored, SnapshotError> {
+    fn restore_if_needed(
+        &self,
+        key: &SnapshotKey,
+        moment: RestoreMoment,
+        lineage: Option<&Lineage>,
+    ) -> Result<Restored, SnapshotError> {
         recover(&self.folders)?;
-        let is_used = match self.lineage()? {
+        let is_used = match lineage {
             Some(lineage) if lineage.key == *key => lineage.failure.is_none(),
             // The state of another conversation must not be seen in this one.
             Some(_) => false,
@@ -165,15 +175,15 @@ impl Snapshots {
             None => has_sessions(&self.folders)?,
         };
         if is_used {
-            let lineage = Lineage { key: key.clone(), failure: None, snapshot_id: None };
-            if self.lineage()?.is_none() {
-                self.note_lineage(&lineage)?;
+            if lineage.is_none() {
+                self.note_lineage(&Lineage::of(key))?;
             }
             return Ok(Restored::AlreadyThere);
         }
+        let kept = KeptFiles::of(lineage.and_then(Lineage::holder), key);
         let mut refused = Vec::new();
         for candidate in self.candidates(key)? {
-            match self.restore_from(key, &candidate) {
+            match self.restore_from(key, &candidate, kept) {
                 Ok(unpacked) => {
                     let (snapshot_id, created_at) = (candidate.snapshot_id(), candidate.created_at());
                     info!(files = unpacked.files, bytes = unpacked.content_bytes; "Snapshot restored");
@@ -191,7 +201,7 @@ impl Snapshots {
         if refused.is_empty() {
             // What is there may be another conversation's.
             let staging = Staging::begin(&self.folders)?;
-            staging.keep_own(&self.excludes)?;
+            staging.keep_own(&self.excludes, kept)?;
             staging.commit()?;
             return Ok(Restored::Fresh);
         }
@@ -218,17 +228,18 @@ impl Snapshots {
         &self,
         key: &SnapshotKey,
         candidate: &RestorableArchive,
+        kept: KeptFiles,
     ) -> Result<Unpacked, SnapshotError> {
         match candidate {
             RestorableArchive::Disk(note) => {
                 let mut file = self.archives.read(note)?;
                 check_sum(&mut file, &note.sha256)?;
-                self.put_in_place(&file)
+                self.put_in_place(&file, kept)
             }
             RestorableArchive::Queue(latest) => {
                 let mut draft = self.archives.draft(key)?;
                 let note = self.fetch(key, latest, &mut draft)?;
-                let unpacked = self.put_in_place(&draft.reopen()?)?;
+                let unpacked = self.put_in_place(&draft.reopen()?, kept)?;
                 if let Err(error) = self.archives.keep(&draft, &note) {
                     // The state is restored; only the copy of its archive is missing.
                     warn!(error:%; "A restored snapshot could not be kept on this disk");
@@ -266,11 +277,11 @@ impl Snapshots {
     }
 
     /// Reads a whole archive into new folders, which then take the place of the present ones.
-    fn put_in_place(&self, archive: &fs::File) -> Result<Unpacked, SnapshotError> {
+    fn put_in_place(&self, archive: &fs::File, kept: KeptFiles) -> Result<Unpacked, SnapshotError> {
         let staging = Staging::begin(&self.folders)?;
         let reader = io::BufReader::new(archive);
         let unpacked = unpack(reader, &|root| staging.place(root), &self.excludes, self.limits)?;
-        staging.keep_own(&self.excludes)?;
+        staging.keep_own(&self.excludes, kept)?;
         staging.commit()?;
         Ok(unpacked)
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use log::{info, warn};
 
-use super::{SnapshotError, SnapshotFolders};
+use super::{SnapshotError, SnapshotFolders, SnapshotKey};
 use mcr_core::skills::MARKER;
 use mcr_core::snapshot::{Excluded, SnapshotExcludes};
 use mcr_files::shared::{FileKind, SharedFolder};
@@ -21,6 +21,34 @@ struct SwappedFolder {
     present: PathBuf,
     fresh: PathBuf,
     old: PathBuf,
+}
+
+/// Which of the present files a restore keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeptFiles {
+    /// All that archives leave out, except caches.
+    OfMachineAndConversation,
+    /// Only those of the machine: the others are another conversation's, and may be secret.
+    OfMachine,
+}
+
+impl KeptFiles {
+    /// The restored conversation gets its own private files, and those that nobody's state holds.
+    pub(super) fn of(holder: Option<&SnapshotKey>, restored: &SnapshotKey) -> Self {
+        if holder.is_none_or(|holder| holder == restored) {
+            Self::OfMachineAndConversation
+        } else {
+            Self::OfMachine
+        }
+    }
+
+    fn has(self, reason: Option<Excluded>) -> bool {
+        match reason {
+            Some(Excluded::OfMachine) => true,
+            Some(Excluded::Private) => self == Self::OfMachineAndConversation,
+            Some(Excluded::Cache) | None => false,
+        }
+    }
 }
 
 /// New folders that will take the place of the present ones. Dropped before [`commit`](Self::commit), they are deleted.
@@ -101,11 +129,11 @@ impl Staging {
         self.swapped.iter().find(|folder| folder.root == root).map(|folder| folder.fresh.clone())
     }
 
-    /// Copies what belongs to this machine into the new folders: its secrets, and the skills of the queue.
-    pub(super) fn keep_own(&self, excludes: &SnapshotExcludes) -> Result<(), SnapshotError> {
+    /// Copies what stays into the new folders: the kept files, and the skills of the queue.
+    pub(super) fn keep_own(&self, excludes: &SnapshotExcludes, kept: KeptFiles) -> Result<(), SnapshotError> {
         for SwappedFolder { root, present, fresh, .. } in &self.swapped {
             match SharedFolder::open(present) {
-                Ok(folder) => keep_own(root, &folder, fresh, excludes)
+                Ok(folder) => keep_own(root, &folder, fresh, (excludes, kept))
                     .map_err(SnapshotError::disk("copied", present))?,
                 Err(why) if why.kind() == ErrorKind::NotFound => {}
                 Err(why) => return Err(SnapshotError::disk("opened", present)(why)),
@@ -155,8 +183,13 @@ impl Drop for Staging {
     }
 }
 
-/// Copies what belongs to this machine from an open folder. What the archive has as well is replaced.
-fn keep_own(path: &str, folder: &SharedFolder, fresh: &Path, excludes: &SnapshotExcludes) -> io::Result<()> {
+/// Copies what stays from an open folder. What the archive has as well is replaced.
+fn keep_own(
+    path: &str,
+    folder: &SharedFolder,
+    fresh: &Path,
+    (excludes, kept): (&SnapshotExcludes, KeptFiles),
+) -> io::Result<()> {
     for name in folder.names()? {
         let (inner, target) = (format!("{path}/{name}"), fresh.join(&name));
         let reason = excludes.of(&inner);
@@ -164,14 +197,14 @@ fn keep_own(path: &str, folder: &SharedFolder, fresh: &Path, excludes: &Snapshot
             _ if reason == Some(Excluded::Cache) => {}
             Some(FileKind::Folder) => {
                 let Some(below) = folder.folder(&name)? else { continue };
-                if reason.is_some() || below.entry(MARKER)?.is_some() {
+                if kept.has(reason) || below.entry(MARKER)?.is_some() {
                     remove_any(&target)?;
                     copy_folder(&below, &target)?;
                 } else {
-                    keep_own(&inner, &below, &target, excludes)?;
+                    keep_own(&inner, &below, &target, (excludes, kept))?;
                 }
             }
-            Some(FileKind::File(_)) if reason.is_some() => {
+            Some(FileKind::File(_)) if kept.has(reason) => {
                 remove_any(&target)?;
                 copy_file(folder, &name, &target)?;
             }

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use mcr_core::snapshot::SnapshotExcludes;
 use mcr_core::snapshot::tar::{BLOCK, END, TarMember, padding};
 
-use super::staging::Staging;
+use super::staging::{KeptFiles, Staging};
 use super::*;
 
 const LIMITS: SnapshotLimits = SnapshotLimits { bytes: 8 * 1024 * 1024, members: 100 };
@@ -62,7 +62,7 @@ impl Place {
         let excludes = SnapshotExcludes::default();
         let staging = Staging::begin(&self.folders)?;
         let unpacked = unpack(archive, &|root| staging.place(root), &excludes, limits)?;
-        staging.keep_own(&excludes)?;
+        staging.keep_own(&excludes, KeptFiles::OfMachineAndConversation)?;
         staging.commit()?;
         Ok(unpacked)
     }
@@ -148,6 +148,55 @@ fn an_archive_brings_back_files_and_modes_and_no_secret() {
     };
     assert_eq!(shown(&found), shown(&expected));
     assert!(found == expected, "contents differ");
+}
+
+/// Files that archives leave out are secret: another conversation must not see them.
+#[test]
+fn another_conversation_gets_only_the_files_of_the_machine() {
+    let key = |conversation: &str| SnapshotKey {
+        workspace_id: "default".to_owned(),
+        agent_key: "a".to_owned(),
+        conversation_id: ConversationId::new(conversation),
+    };
+    let failed = |still_there| Lineage {
+        failure: Some("it is damaged".to_owned()),
+        still_there,
+        ..Lineage::of(&key("c2"))
+    };
+    let own = Lineage::of(&key("c2"));
+    let rows = [
+        ("a blank machine", None, true),
+        ("its own state", Some(own), true),
+        ("another's state", Some(Lineage::of(&key("c1"))), false),
+        ("another's state after a failed restore", Some(failed(Some(key("c1")))), false),
+        ("nobody's state after a failed restore", Some(failed(None)), true),
+    ];
+    let excludes = SnapshotExcludes::parse("workspace/videos").unwrap();
+    let of_machine =
+        ["state/openclaw.json", "state/identity/device.key", "files/skills/demo/.af-global-skill.json"];
+    let private = [
+        "state/agents/main/.env",
+        "files/.env.production",
+        "files/.ssh/id_ed25519",
+        "files/tls/server.key",
+        "files/videos/one.mp4",
+    ];
+    for (case, lineage, keeps_private) in rows {
+        let place = Place::new();
+        for path in of_machine.iter().chain(&private) {
+            place.write(path, "of the first");
+        }
+        let kept = KeptFiles::of(lineage.as_ref().and_then(Lineage::holder), &key("c2"));
+        let staging = Staging::begin(&place.folders).unwrap();
+        staging.keep_own(&excludes, kept).unwrap();
+        staging.commit().unwrap();
+        for path in of_machine {
+            assert!(place.path(path).exists(), "{case}: {path}");
+        }
+        for path in private {
+            assert_eq!(place.path(path).exists(), keeps_private, "{case}: {path}");
+        }
+    }
 }
 
 /// F.19: a file that grows, shrinks or vanishes does not end the snapshot, and the archive is well-formed.

@@ -117,7 +117,7 @@ impl WorkerHealth {
                 let conversation = lane.conversation.as_ref();
                 json!({
                     "lane": at + 1,
-                    "workerId": lane.worker.as_ref().map(|id| id.as_str()),
+                    "workerId": lane.worker.as_ref().map(mcr_model::WorkerId::as_str),
                     "conversation": conversation.map(|id| half_digest(id.as_str())[..DIGEST_DIGITS].to_owned()),
                     "isWorking": lane.is_working,
                     "claims": lane.claims,

@@ -104,7 +104,7 @@ fn serve(
     parts.recall(&left);
     // Jobs have no dead letters: the queue keeps them.
     left.dead.clear();
-    let service = match Service::start(parts.delivery(left, opened.made, &hooks)) {
+    let service = match Service::start(parts.delivery(left, &opened.made, &hooks)) {
         Ok(service) => service,
         Err(why) => {
             error!(reason:% = why; "Not started: a thread cannot be started");

@@ -156,7 +156,7 @@ impl<'a> WorkerParts<'a> {
     pub(super) fn delivery(
         &self,
         left: RecoveredState,
-        made: Arc<RecentIds>,
+        made: &Arc<RecentIds>,
         hooks: &SharedHooks,
     ) -> DeliverySetup {
         let (settings, delivery) = (self.settings, &self.settings.delivery);

@@ -170,7 +170,7 @@ fn a_restart_of_the_oldest_release_ends_its_turns() {
         // Long after the start of the second process.
         let mark = TurnMark {
             marker: "[n-1 try 1]",
-            age: Duration::from_secs(600),
+            age: Duration::from_mins(10),
             lost: SystemClock.now() - Duration::from_secs(500),
             looked: Some(SystemClock.now() - Duration::from_secs(400)),
             ..TurnMark::default()

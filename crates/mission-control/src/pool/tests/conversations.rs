@@ -55,7 +55,9 @@ fn every_function_has_a_guard() {
     let world = World::with_agent();
     for function in pool::FUNCTIONS.iter().copied().flatten() {
         let name = function.path.strip_prefix("agentFactory:").unwrap();
-        let is_of_worker = name.starts_with("worker") && name != "workerStats";
+        // Workers call these two on a schedule, where the deployment has no cron.
+        let is_of_worker = name.starts_with("worker") && name != "workerStats"
+            || matches!(name, "startWorkers" | "dispatchDuePushJobs");
         let ask = |caller| {
             let args = json!({"unknown": 1});
             world.call_as(caller, function.kind, name, &args).unwrap_err()
@@ -67,9 +69,16 @@ fn every_function_has_a_guard() {
     let args = json!({"workerId": "w1"});
     let refused = world.call_as(Caller::Stranger, Kind::Mutation, "workerClaim", &args).unwrap_err();
     assert!(refused.contains("Authorization: Bearer TOKEN"), "{refused}");
-    for (kind, name) in
-        [(Kind::Query, "queueStats"), (Kind::Query, "workerStats"), (Kind::Action, "startWorkers")]
-    {
+    for (kind, name) in [(Kind::Action, "startWorkers"), (Kind::Mutation, "dispatchDuePushJobs")] {
+        world.call_as(Caller::Worker, kind, name, &json!({})).unwrap();
+        assert!(world.call_as(Caller::Stranger, kind, name, &json!({})).is_err(), "{name}");
+    }
+    for (kind, name) in [
+        (Kind::Query, "queueStats"),
+        (Kind::Query, "workerStats"),
+        (Kind::Action, "recoverQueue"),
+        (Kind::Action, "runFlyCleanup"),
+    ] {
         assert!(
             world.call_as(Caller::Worker, kind, name, &json!({})).unwrap_err().contains("Unauth"),
             "{name}"
@@ -120,6 +129,25 @@ fn a_long_history_goes_on_and_does_not_contain_the_system_prompt() {
         world.ok("workerAppendConversationMessages", none),
         json!({"updated": false, "messageCount": 0.0})
     );
+}
+
+/// The bundle of a long history of long messages has a bounded size, and the newest message is never left out.
+#[test]
+fn a_bundle_has_about_a_mebibyte_of_history() {
+    let world = World::with_agent();
+    world.enqueue("c1", "hello");
+    let job = world.claim("w1");
+    for number in 0..30 {
+        let content = format!("{number} {}", "x".repeat(100_000));
+        let args = json!({"conversationId": "c1", "messages": [{"role": "user", "content": content}]});
+        world.ok("workerAppendConversationMessages", args);
+    }
+    let bundle = hydrated(&world, &job["messageId"]);
+    let history = bundle["conversationState"]["contextHistory"].as_array().unwrap();
+    let numbers: Vec<&str> =
+        history.iter().map(|line| line["content"].as_str().unwrap().split(' ').next().unwrap()).collect();
+    assert_eq!(numbers, ["20", "21", "22", "23", "24", "25", "26", "27", "28", "29"]);
+    assert!(bundle.to_string().len() < 1_100_000, "{}", bundle.to_string().len());
 }
 
 #[test]

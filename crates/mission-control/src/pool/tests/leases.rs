@@ -114,3 +114,29 @@ fn recovery_does_not_revive_the_dead_worker() {
     world.engine.sweep().unwrap();
     assert_ne!(world.status_of("w1").as_deref(), Some("active"));
 }
+
+/// The time of a caller finds leases. It does not park what they held.
+#[test]
+fn a_release_as_of_later_makes_messages_due_now() {
+    let world = World::with_agent();
+    let ten_years = world.now() + 10 * 365 * 86_400_000;
+    for name in ["releaseStuckJobs", "recoverQueue"] {
+        let (dead, next) = (format!("dead-{name}"), format!("next-{name}"));
+        world.enqueue(name, "one");
+        assert_eq!(world.claimed_text(&dead).as_deref(), Some("one"), "{name}");
+        world.ok(name, json!({"nowMs": ten_years}));
+        let item = world.item(name, 0);
+        assert_eq!(
+            (&item["status"], item["scheduledFor"].as_f64()),
+            (&json!("queued"), Some(world.now() as f64)),
+            "{name}"
+        );
+        assert_eq!(world.claimed_text(&next).as_deref(), Some("one"), "{name}");
+        let before = world.ok(name, json!({"nowMs": -1}));
+        let count = before.get("released").unwrap_or(&before);
+        assert_eq!(count["requeued"], 0.0, "{name}: no lease had expired then");
+        let job = &world.rows("messageQueue").into_iter().find(|row| row["conversationId"] == name).unwrap();
+        let end = json!({"workerId": next, "messageId": job["_id"], "leaseId": job["leaseId"]});
+        assert_eq!(world.ok("workerComplete", end), true);
+    }
+}

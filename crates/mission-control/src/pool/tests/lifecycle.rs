@@ -129,3 +129,17 @@ fn machines_are_left_to_other_commands() {
     );
     assert_eq!(world.ok("getProviderRuntimeConfig", json!({})), Value::Null);
 }
+
+/// One sweep removes whatever is over, however much there is.
+#[test]
+fn a_backlog_is_removed_in_one_sweep() {
+    let world = World::with_agent();
+    for _ in 0..250 {
+        world.ok("workerGenerateMediaUploadUrl", json!({}));
+    }
+    world.advance(3_599_000);
+    world.ok("workerGenerateMediaUploadUrl", json!({}));
+    world.advance(2_000);
+    world.engine.sweep().unwrap();
+    assert_eq!(world.rows("uploadAddresses").len(), 1, "the one that is valid stays");
+}

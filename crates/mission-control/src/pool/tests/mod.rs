@@ -48,6 +48,8 @@ impl Clock for SetClock {
 struct FakeTelegram {
     webhooks: Mutex<BTreeMap<String, (String, String)>>,
     is_down: Mutex<bool>,
+    /// It sets webhooks, but nobody gets its answer.
+    loses_answers: Mutex<bool>,
 }
 
 impl FakeTelegram {
@@ -72,7 +74,7 @@ impl TelegramApi for FakeTelegram {
         }
         let hook = (url.to_owned(), secret.expose().to_owned());
         self.webhooks.lock().unwrap().insert(Self::id(token), hook);
-        Ok(())
+        if *self.loses_answers.lock().unwrap() { Err("the connection was closed".to_owned()) } else { Ok(()) }
     }
 
     fn webhook(&self, token: &Secret) -> Result<WebhookState, String> {

@@ -212,6 +212,63 @@ fn a_scheduled_message_runs_on_time_and_once() {
     );
 }
 
+/// A stored job that cannot be planned says so, and stops neither the other jobs nor the recovery of leases.
+#[test]
+fn a_bad_job_holds_nothing_back() {
+    let world = World::with_agent();
+    world.ok("bindUserAgent", json!({"consumerUserId": "dana", "agentKey": "support"}));
+    world.enqueue("c1", "held by a dead worker");
+    world.claim("w1");
+    let bad = job(&world, json!({}));
+    let good = job(&world, json!({}));
+    let mut row = world.rows("pushJobs").into_iter().find(|row| row["_id"] == bad).unwrap();
+    row["timezone"] = json!("Mars/Olympus");
+    world.engine.write_row("pushJobs", row).unwrap();
+    world.advance(3_600_000);
+    world.engine.sweep().unwrap();
+    assert_eq!(world.item("c1", 0)["status"], "queued");
+    let runs = |id: &Value| world.ok("listPushDispatchesByJob", json!({"jobId": id}));
+    assert_eq!(runs(&good)[0]["status"], "enqueued");
+    let failed = runs(&bad);
+    assert_eq!(failed[0]["status"], "failed");
+    assert!(
+        failed[0]["error"].as_str().unwrap().contains("time zone \"Mars/Olympus\" does not exist"),
+        "{failed}"
+    );
+    world.advance(86_400_000);
+    world.engine.sweep().unwrap();
+    assert_eq!((runs(&good).as_array().unwrap().len(), runs(&bad).as_array().unwrap().len()), (2, 1));
+    let jobs = world.ok("listPushJobsForUser", json!({"consumerUserId": "dana"}));
+    let shown = jobs.as_array().unwrap().iter().find(|row| row["_id"] == bad).unwrap();
+    assert_eq!(shown["nextRunAt"], Value::Null);
+    // With its zone corrected, it runs again.
+    world.ok("updatePushJob", json!({"jobId": bad, "timezone": "Europe/Rome"}));
+    world.advance(86_400_000);
+    world.engine.sweep().unwrap();
+    assert_eq!(runs(&bad)[0]["status"], "enqueued");
+}
+
+/// An import takes only jobs that a function could have written.
+#[test]
+fn a_bad_job_is_not_imported() {
+    let world = World::with_agent();
+    job(&world, json!({}));
+    let export = world.engine.export().unwrap();
+    let rows: [(&str, Value, &str); 4] = [
+        ("timezone", json!("Mars/Olympus"), "does not exist"),
+        ("periodicity", json!("hourly"), "periodicity"),
+        ("schedule", json!({"kind": "daily", "time": "25:00"}), "HH:mm"),
+        ("isScheduled", json!("maybe"), "isScheduled"),
+    ];
+    for (field, value, words) in rows {
+        let mut copy = export.clone();
+        copy["tables"]["pushJobs"][0][field] = value;
+        let why = World::new().engine.import(&copy).unwrap_err().to_string();
+        assert!(why.contains(words), "{field}: {why}");
+    }
+    World::new().engine.import(&export).unwrap();
+}
+
 #[test]
 fn a_job_comes_from_a_template_of_the_company() {
     let world = World::with_agent();

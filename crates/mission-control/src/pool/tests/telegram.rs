@@ -96,6 +96,7 @@ fn a_forged_secret_is_refused() {
     *world.telegram.is_down.lock().unwrap() = true;
     let args = json!({"convexSiteUrl": SITE, "agentKey": "support"});
     assert!(world.refused("configureTelegramWebhook", args.clone()).contains("connection refused"));
+    assert!(world.refused("configureTelegramWebhook", args.clone()).contains("connection refused"));
     assert_eq!(send(&world, &first, &text(3, 42, "still there")).0, 202);
     *world.telegram.is_down.lock().unwrap() = false;
     world.ok("configureTelegramWebhook", args);
@@ -104,6 +105,32 @@ fn a_forged_secret_is_refused() {
     assert_eq!(send(&world, &first, &text(4, 42, "late")).0, 403);
     assert_eq!(send(&world, &renewed, &text(4, 42, "new")).0, 202);
     assert!(!world.engine.export().unwrap().to_string().contains(&renewed), "only its hash is stored");
+}
+
+/// A call of Telegram whose answer is lost may have had its effect, and the next one may have none.
+#[test]
+fn every_secret_that_telegram_may_have_is_valid() {
+    let world = World::with_agent();
+    let first = with_bot(&world, "support", "1");
+    pair(&world, &first, "dana", "support", 1, 42);
+    let args = json!({"convexSiteUrl": SITE, "agentKey": "support"});
+    *world.telegram.loses_answers.lock().unwrap() = true;
+    world.refused("configureTelegramWebhook", args.clone());
+    let unconfirmed = world.telegram.secret_of("1");
+    assert_ne!(unconfirmed, first);
+    *world.telegram.loses_answers.lock().unwrap() = false;
+    *world.telegram.is_down.lock().unwrap() = true;
+    for _ in 0..3 {
+        world.refused("configureTelegramWebhook", args.clone());
+    }
+    assert_eq!(send(&world, &unconfirmed, &text(2, 42, "new")).0, 202);
+    assert_eq!(send(&world, &first, &text(3, 42, "old")).0, 202);
+    *world.telegram.is_down.lock().unwrap() = false;
+    world.ok("configureTelegramWebhook", args);
+    for old in [&first, &unconfirmed] {
+        assert_eq!(send(&world, old, &text(4, 42, "late")).0, 403);
+    }
+    assert!(world.rows("telegramBots").iter().all(|bot| bot.get("unconfirmedHashes").is_none()));
 }
 
 /// F.7: an update that comes again has the same answer, and no effect.

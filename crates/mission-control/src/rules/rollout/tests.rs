@@ -21,6 +21,8 @@ struct Fleet {
     board: TestBoard,
     /// Account, token, version and fate, in order.
     runtimes: Vec<(String, String, String, Fate)>,
+    /// What the runtimes report.
+    health: &'static str,
 }
 
 impl Fleet {
@@ -34,7 +36,7 @@ impl Fleet {
             (account, token, "1.0.0".to_owned(), *fate)
         });
         let runtimes = runtimes.collect();
-        Self { board, runtimes }
+        Self { board, runtimes, health: "online" }
     }
 
     fn accounts(&self) -> Vec<String> {
@@ -70,7 +72,7 @@ impl Fleet {
                     }
                 }
             }
-            self.board.report((account, token), "online", version, 0).unwrap();
+            self.board.report((account, token), self.health, version, 0).unwrap();
         }
         self.board.engine.sweep().unwrap();
         self.board.engine.advance_rollout().unwrap();
@@ -160,15 +162,63 @@ fn a_rollback_takes_back_what_was_changed_the_last_one_first() {
     assert_eq!(fleet.rollout()["state"], "stopped");
     fleet.board.change("fleet:rollBack", json!({})).unwrap();
     // The failed one has its old version still.
-    assert_eq!(fleet.steps(), ["skipped", "requested", "waiting"]);
+    assert_eq!(fleet.steps(), ["requested", "waiting"]);
     for _ in 0..3 {
         fleet.minute();
     }
     assert_eq!(
         (fleet.rollout()["state"].clone(), fleet.steps()),
-        (json!("done"), ["skipped", "done", "done"].map(str::to_owned).to_vec())
+        (json!("done"), ["done", "done"].map(str::to_owned).to_vec())
     );
     assert!(fleet.versions().values().all(|version| version == "1.0.0"));
+}
+
+#[test]
+fn a_second_rollback_does_not_install_the_bad_build_again() {
+    let mut fleet = Fleet::new(&[Fate::Upgrades, Fate::Upgrades]);
+    fleet.upgrade(Some(fleet.accounts())).unwrap();
+    for _ in 0..3 {
+        fleet.minute();
+    }
+    // A person stops the first rollback halfway. The second one takes back the rest.
+    fleet.board.change("fleet:rollBack", json!({})).unwrap();
+    fleet.minute();
+    fleet.board.change("fleet:cancelUpgrade", json!({})).unwrap();
+    assert_eq!(fleet.versions()["team-0"], "2.0.0");
+    fleet.board.clock.advance(1_000);
+    fleet.board.change("fleet:rollBack", json!({})).unwrap();
+    assert_eq!(fleet.steps(), ["requested"]);
+    for _ in 0..2 {
+        fleet.minute();
+    }
+    assert!(fleet.versions().values().all(|version| version == "1.0.0"));
+    let refused = fleet.board.change("fleet:rollBack", json!({})).unwrap_err();
+    assert!(refused.contains("nothing to roll back"), "{refused}");
+    fleet.minute();
+    assert!(fleet.versions().values().all(|version| version == "1.0.0"));
+}
+
+#[test]
+fn a_degraded_runtime_is_rolled_back_but_not_upgraded() {
+    let mut fleet = Fleet::new(&[Fate::Upgrades, Fate::Upgrades]);
+    fleet.upgrade(Some(fleet.accounts())).unwrap();
+    for _ in 0..3 {
+        fleet.minute();
+    }
+    fleet.health = "degraded";
+    fleet.minute();
+    fleet.board.change("fleet:rollBack", json!({})).unwrap();
+    for _ in 0..3 {
+        fleet.minute();
+    }
+    assert_eq!(
+        (fleet.rollout()["state"].clone(), fleet.steps()),
+        (json!("done"), vec!["done".to_owned(); 2])
+    );
+    assert!(fleet.versions().values().all(|version| version == "1.0.0"));
+    fleet.upgrade(Some(fleet.accounts())).unwrap();
+    assert_eq!(fleet.steps(), ["skipped", "skipped"]);
+    assert_eq!(fleet.rollout()["steps"][0]["reason"], "the runtime is degraded");
 }
 
 #[test]
