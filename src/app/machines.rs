@@ -85,7 +85,7 @@ impl<P: Provider> ProviderMachines<P> {
             release_sha256: self.release.sha256.clone(),
             openclaw_version: None,
             node_version: None,
-            agents: Vec::new(),
+            agents: wanted.agents.clone(),
             account: wanted.account.clone(),
             convex_url: Some(url.as_str().to_owned()),
             bootstrap: Some(BootstrapSource { url, token: token.clone() }),

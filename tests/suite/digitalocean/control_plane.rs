@@ -9,12 +9,13 @@ use std::sync::Arc;
 use mission_control_runtime::demo::gateway::{BODY_BYTES, Options, PATH, Prompt, ScriptedGateway, Thought};
 use mission_control_runtime::http::message::Request;
 use mission_control_runtime::http::server::{Server, ServerLimits};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::api_lists::KEY_ID;
 use super::cloud::{Cloud, Fault, Manners, TOKEN};
-use crate::support::program::{Program, Running, text};
+use crate::support::board::agent;
+use crate::support::program::{Program, Running, exchange, text};
 use crate::support::wait::{until, until_free};
 
 /// `local` with the double as its provider.
@@ -87,6 +88,17 @@ impl Plane {
         said
     }
 
+    /// Adds an agent to the account.
+    fn add_agent(&self, slug: &str) {
+        let id = self.account()["accountId"].clone();
+        let args = json!({"accountId": id, "name": slug, "slug": slug, "role": "Support"});
+        let body = json!({"path": "agents:create", "args": args, "format": "json"}).to_string();
+        let key = format!("Convex {}", fs::read_to_string(self.path("data/admin-key")).unwrap().trim());
+        let headers = [("Content-Type", "application/json"), ("Authorization", key.as_str())];
+        let answer = exchange(&agent(), ("POST", &format!("{}/api/mutation", self.url)), &headers, &body);
+        assert!(answer.body().contains("success"), "{}", answer.body());
+    }
+
     /// The account.
     fn account(&self) -> Value {
         serde_json::from_str(&self.fleet("show acme --json")).unwrap()
@@ -145,6 +157,8 @@ fn gateway(token: &str) -> Server {
 #[test]
 fn a_requested_machine_comes_online_with_its_own_secrets_and_goes() {
     let mut plane = Plane::new();
+    plane.add_agent("support");
+    plane.add_agent("sales");
     plane.request();
     let account = plane.until_state("booting");
     assert_eq!(plane.cloud.counts(), (1, 1), "{account:#}");
@@ -156,6 +170,8 @@ fn a_requested_machine_comes_online_with_its_own_secrets_and_goes() {
     fs::write(&token, written(&user_data, "/etc/mission-control-bootstrap.token").trim()).unwrap();
     let one_time = fs::read_to_string(&token).unwrap();
     assert_eq!(value(&user_data, "RUNTIME_BOOTSTRAP_URL"), plane.url);
+    // The gateway refuses turns of agents that it does not know.
+    assert_eq!(value(&user_data, "OPENCLAW_AGENTS"), "support,sales");
     let output = bootstrap(&env, &token, value(&user_data, "RUNTIME_BOOTSTRAP_URL"));
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let supplied = fs::read_to_string(&env).unwrap();

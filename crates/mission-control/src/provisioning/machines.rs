@@ -31,6 +31,8 @@ pub struct WantedMachine {
     pub size: String,
     /// The image of its disk or its container.
     pub image: String,
+    /// The slugs of the account's agents, which its gateway gets. None once it was created.
+    pub agents: Vec<String>,
     /// Where it gets its secrets, and the one-time token for that. `None` once it was created.
     pub bootstrap: Option<(String, Secret)>,
     /// Whether a creation may have been sent already.

@@ -15,7 +15,7 @@ use crate::answer::Refusal;
 use crate::engine::Engine;
 use crate::keys::SealedRow as _;
 use crate::rows::{MachineToken, Provision};
-use crate::rules::system_config;
+use crate::rules::{reach, system_config};
 use crate::store::{Doc, Id, MACHINE_TOKEN, PROVISIONS_BY_STATE, StoreError, Tx};
 
 /// Opens the client of a provider with its token. The error is a sentence.
@@ -165,11 +165,12 @@ impl ProvisionWorker {
         if is_creation {
             row.create_called_at = Some(tx.now());
         }
-        let bootstrap = if is_creation {
-            Some((self.settings.public_url.as_str().to_owned(), state::sealed_token(row, self.vault()?)?))
-        } else {
-            None
-        };
+        let (mut agents, mut bootstrap) = (Vec::new(), None);
+        if is_creation {
+            agents = reach::agents(tx, &row.account_id)?.into_iter().map(|agent| agent.row.slug).collect();
+            let token = state::sealed_token(row, self.vault()?)?;
+            bootstrap = Some((self.settings.public_url.as_str().to_owned(), token));
+        }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
         let attempt = row.attempt as u32;
         let wanted = WantedMachine {
@@ -178,6 +179,7 @@ impl ProvisionWorker {
             region: row.region.clone(),
             size: row.size.clone(),
             image: row.image.clone(),
+            agents,
             bootstrap,
             asked_before,
         };
