@@ -6,6 +6,7 @@
 
 mod error;
 mod group;
+mod removal;
 pub mod shared;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -21,6 +22,7 @@ use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 pub use error::{FolderError, Why};
 pub use group::own_group;
+pub use removal::remove_any;
 
 /// Permissions that other users must not have on a folder.
 const OTHERS_WRITE: u32 = 0o022;

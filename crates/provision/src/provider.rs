@@ -1,10 +1,14 @@
 //! What every provider can do.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
 use mcr_model::clock::Millis;
 use mcr_model::secret::Secret;
+use mcr_model::visible;
+
+/// The most characters of a provider's own words in an error.
+const EXCERPT_CHARS_MAX: usize = 200;
 
 /// A provider of machines. Threads may share it.
 ///
@@ -156,6 +160,19 @@ pub struct ProviderError {
 impl ProviderError {
     pub(crate) fn new(class: ErrorClass, sentence: String) -> Self {
         Self { class, status: None, sentence }
+    }
+
+    /// The error of an answer with this status. `words` are the provider's own.
+    pub(crate) fn of_answer(class: ErrorClass, mut sentence: String, status: u16, words: &str) -> Self {
+        // Writing to a string cannot fail.
+        let _ = write!(sentence, " (HTTP {status}");
+        if !words.is_empty() {
+            let excerpt: String = words.chars().take(EXCERPT_CHARS_MAX).collect();
+            sentence.push_str(": ");
+            visible::push_line(&mut sentence, excerpt.trim());
+        }
+        sentence.push(')');
+        Self { class, status: Some(status), sentence }
     }
 
     /// Whether the thing does not exist.

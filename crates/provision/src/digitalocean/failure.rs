@@ -1,12 +1,8 @@
 //! What an answer that is not a success means.
 
-use mcr_model::visible;
 use serde::Deserialize;
 
 use crate::{ErrorClass, ProviderError, Unanswered};
-
-/// The most characters of a foreign text that an error shows.
-const EXCERPT_CHARS_MAX: usize = 200;
 
 /// The body of an error. It may also be a text, or empty.
 #[derive(Default, Deserialize)]
@@ -49,14 +45,7 @@ pub(super) fn of_answer(what: &str, status: u16, body: &[u8]) -> ProviderError {
         408 | 500..=599 => (Ambiguous, "DigitalOcean has a problem"),
         _ => (Refused, "DigitalOcean refuses the request"),
     };
-    let mut sentence = format!("{what}: {meaning} (HTTP {status}");
-    if !words.is_empty() {
-        let excerpt: String = words.chars().take(EXCERPT_CHARS_MAX).collect();
-        sentence.push_str(": ");
-        visible::push_line(&mut sentence, excerpt.trim());
-    }
-    sentence.push(')');
-    ProviderError { class, status: Some(status), sentence }
+    ProviderError::of_answer(class, format!("{what}: {meaning}"), status, words)
 }
 
 /// The error of a request without a complete answer. Its outcome is unknown if it was sent.

@@ -1,12 +1,7 @@
 //! What an answer that is not a success means: by its HTTP status, then by the body's `status`, then by the code word.
 
-use mcr_model::visible;
-
 use super::messages::ErrorBody;
 use crate::{ErrorClass, ProviderError, Unanswered};
-
-/// The most characters of a foreign text that an error shows.
-const EXCERPT_CHARS_MAX: usize = 200;
 
 /// The error of an answer with this status and body.
 pub(super) fn of_answer(what: &str, status: u16, body: &[u8]) -> ProviderError {
@@ -29,14 +24,7 @@ pub(super) fn of_answer(what: &str, status: u16, body: &[u8]) -> ProviderError {
         408 | 500..=599 => (ErrorClass::Ambiguous, "Fly has a problem"),
         _ => (ErrorClass::Refused, "Fly refuses the request"),
     };
-    let mut sentence = format!("{what}: {meaning} (HTTP {status}");
-    if !words.is_empty() {
-        let excerpt: String = words.chars().take(EXCERPT_CHARS_MAX).collect();
-        sentence.push_str(": ");
-        visible::push_line(&mut sentence, excerpt.trim());
-    }
-    sentence.push(')');
-    ProviderError { class, status: Some(status), sentence }
+    ProviderError::of_answer(class, format!("{what}: {meaning}"), status, words)
 }
 
 /// The error of a request without a complete answer. Its outcome is unknown if it was sent.

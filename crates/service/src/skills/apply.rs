@@ -146,7 +146,8 @@ impl SkillsFolder {
 
     fn clean(&self) -> Result<(), String> {
         // Without the plan, the rest counts as remains.
-        let removed = remove(&self.work.join(PLAN)).and_then(|()| remove(&self.work));
+        let removed =
+            mcr_files::remove_any(&self.work.join(PLAN)).and_then(|()| mcr_files::remove_any(&self.work));
         removed.map_err(sentence(&self.work, "deleted"))
     }
 
@@ -161,7 +162,7 @@ impl SkillsFolder {
         let done = self.stage(manifest, &plan, lock).and_then(|()| {
             self.carry_out(&plan, PlanRun::First).inspect_err(|_| {
                 // The renames were undone, so no start may complete them.
-                let _ = remove(&self.work.join(PLAN));
+                let _ = mcr_files::remove_any(&self.work.join(PLAN));
             })
         });
         let cleaned = self.clean();
@@ -313,18 +314,6 @@ fn is_as_published(path: &Path, skill: &CheckedSkill) -> bool {
 fn sentence(path: &Path, what: &str) -> impl FnOnce(io::Error) -> String {
     let start = format!("{} cannot be {what}", path.display());
     move |why| format!("{start}: {why}")
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    let removed = match path.symlink_metadata() {
-        Ok(facts) if facts.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(why) => Err(why),
-    };
-    match removed {
-        Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
-        other => other,
-    }
 }
 
 #[cfg(test)]

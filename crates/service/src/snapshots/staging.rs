@@ -198,14 +198,14 @@ fn keep_own(
             Some(FileKind::Folder) => {
                 let Some(below) = folder.folder(&name)? else { continue };
                 if kept.has(reason) || below.entry(MARKER)?.is_some() {
-                    remove_any(&target)?;
+                    mcr_files::remove_any(&target)?;
                     copy_folder(&below, &target)?;
                 } else {
                     keep_own(&inner, &below, &target, (excludes, kept))?;
                 }
             }
             Some(FileKind::File(_)) if kept.has(reason) => {
-                remove_any(&target)?;
+                mcr_files::remove_any(&target)?;
                 copy_file(folder, &name, &target)?;
             }
             Some(FileKind::File(_) | FileKind::Other) | None => {}
@@ -244,20 +244,8 @@ fn copy_file(from: &SharedFolder, name: &str, target: &Path) -> io::Result<()> {
     copy.set_permissions(Permissions::from_mode(facts.permissions().mode() & 0o777))
 }
 
-fn remove_any(path: &Path) -> io::Result<()> {
-    let removed = match path.symlink_metadata() {
-        Ok(facts) if facts.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(why) => Err(why),
-    };
-    match removed {
-        Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
-        other => other,
-    }
-}
-
 fn remove(path: &Path) -> Result<(), SnapshotError> {
-    remove_any(path).map_err(SnapshotError::disk("deleted", path))
+    mcr_files::remove_any(path).map_err(SnapshotError::disk("deleted", path))
 }
 
 /// Waits until the names in the folder of this path are on the disk.

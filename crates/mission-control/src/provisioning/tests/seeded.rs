@@ -112,7 +112,7 @@ fn no_crash_leaves_two_machines_an_orphan_or_a_request_without_a_state() {
 
 /// Long runs for the nightly build.
 #[test]
-#[ignore = "minutes"]
+#[ignore = "takes minutes; `make test-provisioning` runs it"]
 fn two_thousand_seeds_of_provisioning() {
     let deaths: usize = (10_000..12_000).map(run).sum();
     assert!(deaths > 3_000, "only {deaths} crashes: the runs prove little");
