@@ -36,7 +36,10 @@ fn a_blocked_agent_is_named_and_answers_after_the_gateways_restart() {
     let (_, why) = stack.command(["why", &id]);
     assert!(why.contains("fails inside the gateway") && why.contains("Restart the gateway"), "{why}");
 
-    // The next process takes over what the row knows.
+    // The next process takes over what the ledger knows. The step of an answer waits for the disk, and takes along what was
+    // noted before it.
+    stack.mention(&of_ada, "ada", "hello again");
+    stack.until("the second answer", |_| stack.said_by("ada", &of_ada).len() == 2);
     stack.kill_and_start();
     stack.until("the blocked agent again", is_blocked);
     let before = posts_for_ben(&stack);

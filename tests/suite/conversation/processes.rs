@@ -17,6 +17,8 @@ use crate::support::board::{Board, agent};
 use crate::support::program::{Program, Running, get, text};
 use crate::support::real_gateway::{RealGateway, shared_gateway};
 
+/// The interval of the lists of [`Stack::slow_polls`].
+pub(super) const SLOW_POLLS: Duration = Duration::from_mins(1);
 /// The longest that any step may take. A real gateway retries a failing provider for minutes.
 const PATIENCE: Duration = Duration::from_mins(1);
 const PATIENCE_WITH_A_REAL_ONE: Duration = Duration::from_mins(10);
@@ -103,7 +105,8 @@ impl Stack {
 
     /// With a list once a minute unless there is a reason.
     pub(super) fn slow_polls(slugs: &[&str], mind: impl ScriptedModel + 'static) -> Self {
-        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "60000", None, &[])
+        let interval = SLOW_POLLS.as_millis().to_string();
+        Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), &interval, None, &[])
     }
 
     pub(super) fn without_gateway(slugs: &[&str]) -> Self {
