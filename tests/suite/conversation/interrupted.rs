@@ -21,7 +21,7 @@ use crate::support::forge::forge;
 use crate::support::program::private;
 
 /// Everything here must end within this time; the limit of a silent turn is 15 minutes.
-const SECONDS_NOT_MINUTES: Duration = Duration::from_secs(50);
+const SECONDS_NOT_MINUTES: Duration = Duration::from_mins(5);
 
 fn with_status(options: &mut mission_control_runtime::demo::gateway::Options) {
     options.tools_allowed = vec!["sessions_list".to_owned(), "sessions_history".to_owned()];
