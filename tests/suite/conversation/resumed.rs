@@ -61,9 +61,11 @@ fn resumes(killed_in: KilledIn) {
     let task = stack.task("in_progress", &["ben"]);
     stack.mention(&task, "ben", "write it down");
     stack.until_posts(if killed_in == KilledIn::Question { 1 } else { 2 });
-    // The program is away, so the gateway resumes the turn before the turn is sent again.
+    // The gateway dies first: it would end the turn of a client that hangs up. Then the program is away, so the gateway resumes
+    // the turn before the turn is sent again.
+    let address = stack.stop_gateway();
     stack.kill();
-    stack.restart_gateway();
+    stack.start_gateway(&address);
     wait::until("the resumed turn", || resumptions.load(Ordering::SeqCst) == 1);
     stack.start();
     assert_eq!(stack.answer_of("ben", &task), "It is written.");
