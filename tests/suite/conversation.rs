@@ -56,6 +56,8 @@ mod real;
 mod releases;
 /// Restarts that a person requests while turns run.
 mod requests;
+/// Turns that a restarted gateway resumes without their tools.
+mod resumed;
 /// Two programs on one account.
 mod rivals;
 /// Changes of agents, and unusable agents.

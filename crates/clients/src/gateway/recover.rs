@@ -125,7 +125,9 @@ fn read_verdict(
         // Only time helps: the gateway may not have noticed yet that the client is gone.
         verdict @ Recovered::Running(Running { why: Waiting::WindingUp, .. }) => verdict,
         // The history alone does not settle these.
-        Recovered::Running(_) | Recovered::Absent { .. } if reported.is_none() => {
+        Recovered::Running(_) | Recovered::Absent { .. } | Recovered::ToolsMissing(_)
+            if reported.is_none() =>
+        {
             let reported = ReportedState { last, ..report(gateway, key, mark, &evidence) };
             if reported.is_over() {
                 return read_verdict(gateway, key, agent, mark, up, Some(reported));

@@ -253,7 +253,7 @@ fn look_for_turn_of_another(
     if has_question.map_err(Trouble::Gateway)? == Some(true) {
         deps.log(Level::Info, &*job, "The session has this question already: its answer is looked for", &[]);
         let sent = job.work.created_at();
-        recover_turn::begin(&mut job.record.sent, session, GATEWAY_AGENT, 1, sent).lost =
+        recover_turn::begin(&mut job.record.sent, session, GATEWAY_AGENT, 1, true, sent).lost =
             Some(deps.clock.now());
         (job.record.tries, job.record.requests) = (1, 1);
     }

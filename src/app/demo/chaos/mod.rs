@@ -208,7 +208,7 @@ impl Run {
             documents: &documents?,
             markers: &gateway.observations().markers(),
             agents: &self.load.agents(),
-            gateway_restarted: false,
+            gateway_restarts: 0,
         };
         Ok(records.tally())
     }

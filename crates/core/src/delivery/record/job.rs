@@ -35,6 +35,7 @@ impl Record {
             requests: self.requests,
             sent: self.sent.clone(),
             unanswered_question: self.unanswered_question,
+            tools_missing: self.tools_missing,
             parted: self.parted,
             since: self.since,
             effects: self.effects.clone(),

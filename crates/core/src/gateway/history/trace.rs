@@ -252,6 +252,11 @@ impl<'a> RunTrace<'a> {
         })
     }
 
+    /// The reply of a run that wrote nothing.
+    pub(super) fn silence(&self) -> Reply {
+        Reply { usage: self.usage(), ..Reply::default() }
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.answer.is_some() || self.failed.is_some() || self.given_up || self.empties >= 2
     }
