@@ -100,7 +100,9 @@ fn sends_100_continue_only_to_a_waiting_client() {
 #[test]
 fn all_bodies_share_one_memory_limit() {
     let (gate, handler) = gate();
-    let limits = ServerLimits { bodies: Pool::new(150_000), ..long_limits() };
+    // So long a body waits for memory, shorter than the first one waits at the gate.
+    let body_time = Duration::from_secs(5);
+    let limits = ServerLimits { bodies: Pool::new(150_000), body_time, ..long_limits() };
     let server = Server::bind("127.0.0.1:0", limits, handler).unwrap();
     let mut first = Client::connect(server.local_addr());
     first.send(post("/gate", &"x".repeat(100_000)));

@@ -33,12 +33,12 @@ const TRIAL_MAX: Duration = Duration::from_secs(10);
 enum BreakerState {
     Closed,
     Open { since: Millis, probe_at: Millis, probing: bool },
-    HalfOpen { since: Millis, trial: Option<Trial> },
+    HalfOpen { since: Millis, trial: Option<TurnOnTrial> },
 }
 
 /// The last row on trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Trial {
+struct TurnOnTrial {
     job: u64,
     /// When the next row may go on trial.
     until: Millis,
@@ -99,7 +99,7 @@ impl GatewayBreaker {
     /// A turn of this row starts.
     pub(super) fn begins(&mut self, number: u64, now: Millis) {
         if let BreakerState::HalfOpen { trial, .. } = &mut self.state {
-            *trial = Some(Trial { job: number, until: now + TRIAL_MAX });
+            *trial = Some(TurnOnTrial { job: number, until: now + TRIAL_MAX });
         }
     }
 
