@@ -59,6 +59,14 @@ fn think(prompt: &Prompt) -> Thought {
     if let Some(rest) = after("FAIL ") {
         return Thought::fail(400, rest);
     }
+    // The first attempt fails.
+    if let Some(rest) = after("SECOND ") {
+        return if prompt.text.contains(" try 1]") {
+            Thought::fail(500, "overloaded")
+        } else {
+            Thought::say(format!("re: {rest}"))
+        };
+    }
     if text == "EMPTY" {
         return Thought::nothing();
     }

@@ -61,7 +61,7 @@ pub use missing_calls::with_missing_calls;
 pub use page::{
     Item, Listed, Page, Role, Stop, read, read_item, read_listed, read_not_found, read_socket, read_tool,
 };
-pub use trace::{cut_item, has_question, reaches, source_of};
+pub use trace::{cut_item, has_question, last_attempt, reaches, source_of};
 pub use waiting::{Running, Waiting};
 
 use trace::{Trace, TurnResult};
