@@ -69,8 +69,5 @@ fn clean(wanted: &FlyCleanup, env: &CommandEnv) -> Result<Exit, (Exit, Vec<Strin
 
 /// The mistakes in the variables of this command.
 fn mistakes(env: &CommandEnv) -> Vec<String> {
-    let diagnostics = env.configuration.report.diagnostics.iter();
-    let ours =
-        diagnostics.filter(|found| found.variable.as_ref().is_some_and(|name| name.starts_with("FLY_")));
-    ours.map(|found| found.message.clone()).collect()
+    env.configuration.report.mistakes_of(&["FLY_"])
 }

@@ -1,13 +1,16 @@
 //! Connects the embedded Mission Control with the providers of machines.
 
+use log::info;
 use mcr_clients::wire::{Roots, Stop};
 use mcr_mission_control::{FaultKind, FoundMachine, MachineFault, Machines, OpenMachines, WantedMachine};
 use mcr_model::BaseUrl;
+use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
 use mcr_provision::cloud_init::{BootstrapSource, MachineContents, user_data};
 use mcr_provision::digitalocean::{DigitalOcean, DigitalOceanLimits};
 use mcr_provision::{
     ErrorClass, Machine, MachineSize, MachineState, Naming, NewMachine, Provider, ProviderError, StartData,
+    SystemPace,
 };
 
 use super::control_plane::{ControlPlaneOptions, MachineRelease};
@@ -32,6 +35,7 @@ pub(super) fn open(options: &ControlPlaneOptions) -> Result<Option<OpenMachines>
         if provider != DIGITALOCEAN {
             return Err(format!("this build has no client for {provider}"));
         }
+        let spoken = Secret::new(token.expose());
         let naming = Naming::parse(PREFIX).ok_or("the prefix of names cannot be used")?;
         let roots = Roots::load(None).map_err(|why| why.to_string())?;
         let parts = (naming.clone(), ssh_keys.clone());
@@ -41,7 +45,10 @@ pub(super) fn open(options: &ControlPlaneOptions) -> Result<Option<OpenMachines>
             parts,
             &roots,
             DigitalOceanLimits::default(),
-            &Stop::new(),
+            // A provider may repeat the token in its answer.
+            SystemPace::new(&Stop::new(), move |sentence| {
+                info!(reason:% = Redactor::new([&spoken]).clean(sentence); "Waiting for the provider");
+            }),
         );
         Ok(Box::new(ProviderMachines { provider: client, naming, release: release.clone() }))
     })))

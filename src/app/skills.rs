@@ -10,7 +10,8 @@ use super::agent_state::sync_skills;
 use super::exit::Exit;
 use super::{fail, print};
 use mcr_core::skills::{
-    CheckedManifest, MARKER, PackRequest, SkillManifest, SkillState, check, pack, verify,
+    CheckedManifest, MARKER, ManifestFile, ManifestSkill, PackRequest, SkillManifest, SkillState, check,
+    pack, verify,
 };
 use mcr_model::visible;
 use mcr_service::skills::{folders, read_skill, read_text};
@@ -21,7 +22,7 @@ const MANIFEST_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Skills {
-    /// Check a manifest, or the skills in a folder.
+    /// Check a manifest, a bundle, or the skills in a folder.
     Verify(PathBuf),
     /// Install the skills of the queue, with `--env-file`.
     Sync(Option<PathBuf>),
@@ -59,8 +60,12 @@ fn verify_path(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
 fn verify_manifest(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
     let shown = path.display();
     let text = read_text(path, MANIFEST_BYTES_MAX).map_err(|why| vec![format!("{shown} {why}.")])?;
+    // Only a manifest has the field `skills`, and only a bundle has files of its own.
+    if let Ok(bundle) = serde_json::from_str::<ManifestSkill>(&text) {
+        return verify_bundle(path, bundle, as_json);
+    }
     let manifest: SkillManifest = serde_json::from_str(&text)
-        .map_err(|why| vec![format!("{shown} is not a manifest of skills: {why}.")])?;
+        .map_err(|why| vec![format!("{shown} is neither a manifest of skills nor a bundle: {why}.")])?;
     let CheckedManifest { version, skills } = check(&manifest).map_err(|mistakes| {
         let head = format!("{shown} must not be used, not even in part:");
         [head]
@@ -84,6 +89,47 @@ fn verify_manifest(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
         let _ = writeln!(text, "  {}: {}@{}", skill.folder, skill.slug, skill.version);
     }
     Ok(print(&text))
+}
+
+/// A bundle, as `skills pack` prints it: packed again, it must be the same.
+fn verify_bundle(path: &Path, bundle: ManifestSkill, as_json: bool) -> Result<Exit, Vec<String>> {
+    let shown = path.display();
+    let of = |file: &ManifestFile| (file.path.clone(), file.content.clone());
+    let files = bundle.files.iter().map(of).collect();
+    let bad = |mistakes: Vec<String>| {
+        let head = [format!("{shown} must not be published:")];
+        head.into_iter()
+            .chain(mistakes.into_iter().map(|mistake| format!("  {mistake}.")))
+            .collect::<Vec<_>>()
+    };
+    let packed = pack(PackRequest { slug: &bundle.slug, version: &bundle.version, files }).map_err(bad)?;
+    let mut mistakes = Vec::new();
+    if bundle.module_format != packed.module_format {
+        mistakes.push(format!(
+            "Its script is of the format {}, not {}",
+            packed.module_format, bundle.module_format
+        ));
+    }
+    for file in &packed.files {
+        let given = bundle.files.iter().find(|given| given.path.trim_start_matches('/') == file.path);
+        let sum = given.and_then(|given| given.sha256.as_deref()).unwrap_or_default();
+        if !sum.eq_ignore_ascii_case(&file.sha256) {
+            mistakes.push(format!(
+                "The checksum of `{}` is {}, not `{sum}`; pack it again",
+                file.path, file.sha256
+            ));
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(bad(mistakes));
+    }
+    let (slug, version, sha256) = (&packed.slug, &packed.version, &packed.sha256);
+    if as_json {
+        let skill = json!({"slug": slug, "version": version, "sha256": sha256, "files": packed.files.len()});
+        return Ok(print(&format!("{:#}\n", json!({"success": true, "bundle": skill}))));
+    }
+    let count = packed.files.len();
+    Ok(print(&format!("The bundle {slug}@{version} is good: {count} files, checksum {sha256}.\n")))
 }
 
 fn verify_folder(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {

@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use mcr_core::upgrade::is_release;
 use mcr_model::BaseUrl;
 
+use super::fleet::{PROVIDERS, SWITCHES};
 use super::options::{self as opt, CommandOption};
 use super::read::Given;
 use super::{Command, Misuse, tame};
@@ -59,8 +61,8 @@ pub(super) fn fleet(given: &mut Given, url: Option<BaseUrl>) -> Result<Command, 
         Some("restart") => FleetRequest::Restart(operand),
         Some("upgrade") => FleetRequest::Upgrade {
             account: operand,
-            to: needed(&opt::TO_VERSION)?,
-            openclaw: given.text(&opt::TO_OPENCLAW),
+            to: version(needed(&opt::TO_VERSION)?)?,
+            openclaw: given.text(&opt::TO_OPENCLAW).map(version).transpose()?,
             minutes: given.text(&opt::MINUTES).map(|text| minutes(&text)).transpose()?,
         },
         Some("rollback") => FleetRequest::RollBack,
@@ -68,7 +70,7 @@ pub(super) fn fleet(given: &mut Given, url: Option<BaseUrl>) -> Result<Command, 
         Some("provision") => FleetRequest::Provision {
             account: operand,
             machine: [
-                needed(&opt::MACHINE_PROVIDER)?,
+                one_of("provider", needed(&opt::MACHINE_PROVIDER)?, PROVIDERS)?,
                 needed(&opt::MACHINE_REGION)?,
                 needed(&opt::MACHINE_SIZE)?,
                 needed(&opt::MACHINE_IMAGE)?,
@@ -78,11 +80,13 @@ pub(super) fn fleet(given: &mut Given, url: Option<BaseUrl>) -> Result<Command, 
         Some("retry") => FleetRequest::Press("provisioning:retry", operand),
         Some("destroy") => FleetRequest::Press("provisioning:destroy", operand),
         Some("rotate") => FleetRequest::Press("provisioning:rotateToken", operand),
-        Some("token") => {
-            FleetRequest::Token { provider: operand, file: PathBuf::from(needed(&opt::MACHINE_TOKEN_FILE)?) }
+        Some("token") => FleetRequest::Token {
+            provider: one_of("provider", operand, PROVIDERS)?,
+            file: PathBuf::from(needed(&opt::MACHINE_TOKEN_FILE)?),
+        },
+        Some(turn @ ("enable" | "disable")) => {
+            FleetRequest::Switch { key: one_of("switch", operand, SWITCHES)?, on: turn == "enable" }
         }
-        Some("enable") => FleetRequest::Switch { key: operand, on: true },
-        Some("disable") => FleetRequest::Switch { key: operand, on: false },
         _ => FleetRequest::List,
     };
     let url = match url {
@@ -93,6 +97,22 @@ pub(super) fn fleet(given: &mut Given, url: Option<BaseUrl>) -> Result<Command, 
     let key_file = given.value(&opt::ADMIN_KEY_FILE).map(PathBuf::from);
     let admin_key_file = key_file.unwrap_or_else(|| PathBuf::from(app::DATA).join("admin-key"));
     Ok(Command::Fleet(Fleet { url, admin_key_file, what, json: given.flag(&opt::JSON) }))
+}
+
+/// One of these words.
+fn one_of(what: &str, given: String, words: &[&str]) -> Result<String, Misuse> {
+    if words.contains(&given.as_str()) {
+        return Ok(given);
+    }
+    Err(Misuse(format!("there is no {what} `{}`: expected {}", tame(&given), words.join(" or "))))
+}
+
+/// A version of a runtime or of a gateway.
+fn version(text: String) -> Result<String, Misuse> {
+    if is_release(&text) {
+        return Ok(text);
+    }
+    Err(Misuse(format!("`{}` is no version: expected a release such as 1.4.0", tame(&text))))
 }
 
 fn minutes(text: &str) -> Result<u32, Misuse> {

@@ -25,6 +25,11 @@ const fn operand(name: &'static str, required: &'static str) -> Option<Operand> 
     Some(Operand { name, required: Some(required), value: Value::Text })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is a field of the table")]
+const fn word(name: &'static str, required: &'static str, words: &'static [&'static str]) -> Option<Operand> {
+    Some(Operand { name, required: Some(required), value: Value::OneOf(words) })
+}
+
 const fn one(
     name: &'static str,
     purpose: &'static str,
@@ -36,7 +41,12 @@ const fn one(
 
 const ACCOUNT: Option<Operand> = operand("ACCOUNT", "an account: its slug or its id");
 const ACCOUNTS: Option<Operand> = operand("ACCOUNT", "an account (its slug or its id), or `all`");
-const SWITCH: Option<Operand> = operand("SWITCH", "a switch, such as fleet_orchestration_enabled");
+const SWITCH: Option<Operand> = word("SWITCH", "a switch, such as fleet_orchestration_enabled", SWITCHES);
+
+/// The switches of an embedded Mission Control.
+pub(super) const SWITCHES: &[&str] = &["fleet_orchestration_enabled", "runtime_provisioning_enabled"];
+/// The providers that an embedded Mission Control can call.
+pub(super) const PROVIDERS: &[&str] = &["digitalocean"];
 
 /// The row of the command.
 pub(super) const SPEC: CommandSpec = CommandSpec {
@@ -55,7 +65,12 @@ pub(super) const SPEC: CommandSpec = CommandSpec {
         one("retry", "Try a failed request again", ACCOUNT, AT),
         one("destroy", "Destroy an account's machine", ACCOUNT, AT),
         one("rotate", "Issue a one-time token for new secrets of a machine", ACCOUNT, AT),
-        one("token", "Store the token of a provider", operand("PROVIDER", "a provider"), TOKEN),
+        one(
+            "token",
+            "Store the token of a provider",
+            word("PROVIDER", "a provider, such as digitalocean", PROVIDERS),
+            TOKEN,
+        ),
         one("enable", "Turn a switch on", SWITCH, AT),
         one("disable", "Turn a switch off", SWITCH, AT),
     ],

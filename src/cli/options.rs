@@ -258,8 +258,12 @@ pub(super) static TO_OPENCLAW: CommandOption =
     with("openclaw", "VERSION", Value::Text, "The version of OpenClaw (default: as it is)");
 pub(super) static MINUTES: CommandOption =
     with("minutes", "N", Value::Text, "How long each runtime may take (default: 30)");
-pub(super) static MACHINE_PROVIDER: CommandOption =
-    with("provider", "NAME", Value::Text, "The provider of the machine, such as digitalocean");
+pub(super) static MACHINE_PROVIDER: CommandOption = with(
+    "provider",
+    "NAME",
+    Value::OneOf(super::fleet::PROVIDERS),
+    "The provider of the machine, such as digitalocean",
+);
 pub(super) static MACHINE_REGION: CommandOption =
     with("region", "NAME", Value::Text, "Where the machine runs, such as fra1");
 pub(super) static MACHINE_SIZE: CommandOption =

@@ -50,13 +50,38 @@ fn a_folder_is_packed_with_its_checksums() {
         "version": "1.0.0",
         "moduleFormat": "esm",
         "entryPoint": "default",
-        "sha256": BUNDLE,
         "files": [
             file(DEMO[1].0, DEMO[1].1, "450f0af4f4c1ecc4c7180f2e364c8a59bfed69dd350fb6b47bce8641c2a37786"),
             file(DEMO[0].0, DEMO[0].1, "bc70e26f40b8816eb177813dda1f5f529a27a4641d45aa19cae2348a8c6a5fe9"),
         ],
     });
     assert_eq!(bundle, expected);
+
+    // What was packed is checked, as it is published.
+    let verify = |bundle: &Value| {
+        fs::write(path("bundle.json"), bundle.to_string()).unwrap();
+        run(&["verify", path("bundle.json").to_str().unwrap()])
+    };
+    let (code, out) = verify(&bundle);
+    assert_eq!(
+        (code, out),
+        (Some(0), format!("The bundle demo@1.0.0 is good: 2 files, checksum {BUNDLE}.\n"))
+    );
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut bundle = bundle.clone();
+        change(&mut bundle);
+        let (code, out) = verify(&bundle);
+        assert_eq!(code, Some(1), "{out}");
+        out
+    };
+    let out = changed(&|bundle| bundle["files"][1]["content"] = "# other\n".into());
+    assert!(out.contains("must not be published") && out.contains("The checksum of `SKILL.md` is"), "{out}");
+    let out = changed(&|bundle| bundle["moduleFormat"] = "cjs".into());
+    assert!(out.contains("of the format esm, not cjs"), "{out}");
+    let out = changed(&|bundle| bundle["files"] = json!([bundle["files"][0]]));
+    assert!(out.contains("`SKILL.md` is missing"), "{out}");
+    let out = changed(&|bundle| drop(bundle["files"][0].as_object_mut().unwrap().remove("sha256")));
+    assert!(out.contains("not ``; pack it again"), "{out}");
 }
 
 #[test]
@@ -141,5 +166,5 @@ fn a_manifest_is_good_or_refused_as_a_whole() {
     assert_eq!(code, Some(1));
     assert!(out.contains("not even in part") && out.contains("the part `..`"), "{out}");
     let (code, out) = verify(&json!({"skills": 1}));
-    assert!(code == Some(1) && out.contains("is not a manifest of skills"), "{out}");
+    assert!(code == Some(1) && out.contains("is neither a manifest of skills nor a bundle"), "{out}");
 }

@@ -52,6 +52,7 @@ pub use heartbeats::Heartbeats;
 pub use local::{EnvironmentLookup, digitalocean_api, telegram_api};
 pub use lookup::{FileSource, SecretFile, Sources};
 use mcr_model::BridgeSettings;
+pub use nearest::meant_variable;
 pub use nearest::typos;
 pub use network::Network;
 pub use provision::{BootstrapSettings, ProvisionSettings};

@@ -67,6 +67,14 @@ pub(super) fn in_environment(name: &str) -> Option<Known> {
         .map(|(_, known)| known)
 }
 
+/// The known name that a name in an env file probably means, if the name itself is unknown.
+pub fn meant_variable(name: &str) -> Option<String> {
+    if is_known(name) || is_neighbour(name) || with_unread_file(name).is_some() {
+        return None;
+    }
+    in_file(name).map(|known| known.name)
+}
+
 /// The known name that an unknown name in the env file probably means.
 pub(super) fn in_file(name: &str) -> Option<Known> {
     let upper = name.to_ascii_uppercase();

@@ -179,6 +179,25 @@ impl Report {
         });
     }
 
+    /// The messages about the variables of a command, whose names begin with one of these. That the runtime starts without
+    /// them does not help the command.
+    pub fn mistakes_of(&self, prefixes: &[&str]) -> Vec<String> {
+        let is_ours = |name: &String| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        let ours = self.diagnostics.iter().filter(|found| found.variable.as_ref().is_some_and(is_ours));
+        let message = |found: &Diagnostic| {
+            let message = &found.message;
+            message.strip_suffix(RUNTIME_STARTS).unwrap_or(message).trim_end().to_owned()
+        };
+        ours.map(message).collect()
+    }
+
+    /// Whether a variable has neither a value nor a bad one.
+    pub fn is_missing(&self, name: &str) -> bool {
+        let has_value =
+            self.row(name).and_then(|row| row.value.as_ref()).is_some_and(|value| !value.is_empty());
+        !has_value && !self.diagnostics.iter().any(|found| found.variable.as_deref() == Some(name))
+    }
+
     /// One line for the start of the log: every value that is set, with masked secrets.
     pub fn summary(&self) -> String {
         let given = self.rows.iter().filter(|row| row.origin.is_given());

@@ -15,18 +15,25 @@ pub trait Pace: Send + Sync {
 
     /// Waits for this long, or until the client has to stop. Returns whether it has to.
     fn wait(&self, span: Duration) -> bool;
+
+    /// Says to a person what a wait is for, and how long it may take.
+    fn tell(&self, sentence: &str);
 }
+
+/// What a client does with the sentences about its waits.
+type Voice = Box<dyn Fn(&str) + Send + Sync>;
 
 /// The time of this machine.
 pub struct SystemPace {
     begun: Instant,
     stop: Stop,
+    voice: Voice,
 }
 
 impl SystemPace {
-    /// `stop` ends all waits.
-    pub fn new(stop: &Stop) -> Self {
-        Self { begun: Instant::now(), stop: stop.clone() }
+    /// `stop` ends all waits. `voice` gets a sentence about each longer one.
+    pub fn new(stop: &Stop, voice: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { begun: Instant::now(), stop: stop.clone(), voice: Box::new(voice) }
     }
 }
 
@@ -41,5 +48,9 @@ impl Pace for SystemPace {
 
     fn wait(&self, span: Duration) -> bool {
         self.stop.wait(span)
+    }
+
+    fn tell(&self, sentence: &str) {
+        (self.voice)(sentence);
     }
 }

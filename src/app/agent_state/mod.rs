@@ -149,21 +149,26 @@ impl<'a> AgentState<'a> {
     }
 }
 
-/// Runs a command with the clients, and reports its failure.
+/// Runs a command with the clients, and reports its failure. `missing` are mistakes of the command line, which are reported
+/// together with those of the configuration.
 fn with_state(
     env: &CommandEnv,
     as_json: bool,
+    missing: Vec<String>,
     run: impl FnOnce(&AgentState<'_>) -> Result<Exit, String>,
 ) -> Exit {
     // Failures are part of the command's answer, so the log stays quiet.
     telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, env.redactor.clone());
     let configuration = &env.configuration;
     let settings = configuration.settings.as_ref();
-    let Some((settings, own)) = settings.and_then(|settings| Some((settings, settings.worker.as_ref()?)))
-    else {
-        let mistakes: Vec<String> =
-            configuration.report.errors().map(|error| error.message.clone()).collect();
-        return fail(as_json, Exit::Misconfigured, &mistakes);
+    let usable = settings.and_then(|settings| Some((settings, settings.worker.as_ref()?)));
+    let (settings, own) = match usable {
+        Some(usable) if missing.is_empty() => usable,
+        _ => {
+            let errors = configuration.report.errors().map(|error| error.message.clone());
+            let exit = if usable.is_some() { Exit::Failed } else { Exit::Misconfigured };
+            return fail(as_json, exit, &errors.chain(missing).collect::<Vec<_>>());
+        }
     };
     let connected = Roots::load(settings.ssl_cert_file.as_deref())
         .map_err(|why| why.to_string())

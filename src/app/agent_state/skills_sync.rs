@@ -14,7 +14,7 @@ use mcr_service::skills::SkillsOutcome;
 /// Runs the command.
 pub(in crate::app) fn sync_skills(env_file: Option<&Path>, as_json: bool) -> Exit {
     let env = CommandEnv::load_worker(env_file);
-    with_state(&env, as_json, |state| {
+    with_state(&env, as_json, Vec::new(), |state| {
         let outcome = state.skills().sync();
         if let SkillsOutcome::Failed { error, .. } = outcome {
             return Err(error);

@@ -11,7 +11,9 @@ use crate::app::exit::Exit;
 use crate::app::print;
 use mcr_clients::pool::{LatestSnapshot, SnapshotReason};
 use mcr_model::ConversationId;
-use mcr_service::snapshots::{ArchiveNote, CreatedSnapshot, RestoreMoment, Restored, SnapshotList};
+use mcr_service::snapshots::{
+    ArchiveNote, CreatedSnapshot, RestoreMoment, Restored, SnapshotError, SnapshotList,
+};
 
 /// What to do with the snapshots of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,16 +39,28 @@ pub enum SnapshotWanted {
     List,
 }
 
+const NO_CONVERSATION: &str =
+    "No conversation is named. Add --conversation ID, or set WORKER_ID and OPENCLAW_CONVERSATION_ID.";
+
 /// Runs the command.
 pub fn snapshot(wanted: &SnapshotCommand) -> Exit {
     let env = CommandEnv::load_worker(wanted.env_file.as_deref());
-    with_state(&env, wanted.json, |state| {
+    let is_named =
+        wanted.conversation.is_some() || !env.configuration.report.is_missing("OPENCLAW_CONVERSATION_ID");
+    let missing = if is_named { Vec::new() } else { vec![NO_CONVERSATION.to_owned()] };
+    with_state(&env, wanted.json, missing, |state| {
         let given = wanted.conversation.clone().map(ConversationId::new);
-        let conversation = given.or_else(|| state.own.conversation.clone()).ok_or(
-            "No conversation is named. Add --conversation ID, or set WORKER_ID and OPENCLAW_CONVERSATION_ID.",
-        )?;
+        // Without WORKER_ID the variable is not read.
+        let conversation = given.or_else(|| state.own.conversation.clone()).ok_or(NO_CONVERSATION)?;
         let (snapshots, key) = (state.snapshots(), state.key(&conversation, None));
-        let failed = |error: mcr_service::snapshots::SnapshotError| error.to_string();
+        let failed = |error: SnapshotError| match error {
+            // The queue knows a conversation by its agent, too, and the default is seldom that agent.
+            SnapshotError::Call(_) => format!(
+                "{error} The agent was “{}” (OPENCLAW_AGENT_KEY), the conversation “{conversation}”.",
+                key.agent_key
+            ),
+            error => error.to_string(),
+        };
         let (shown, text) = match wanted.wanted {
             SnapshotWanted::Create => {
                 let made = snapshots.create(&state.worker_id(), &key, SnapshotReason::Manual);

@@ -57,13 +57,13 @@ enum ExchangeStep {
     Later(String),
 }
 
-/// Asks until there is an answer, or the token cannot be valid any more.
+/// Asks until there is an answer, or the token cannot be valid any more. `voice` gets a sentence before each repetition.
 pub(super) fn exchange(
-    url: &BaseUrl,
-    token: &Secret,
+    (url, token): (&BaseUrl, &Secret),
     roots: &Roots,
     limits: BootstrapLimits,
     stop: &Stop,
+    voice: &dyn Fn(&str),
 ) -> Result<Vec<(String, Secret)>, Refusal> {
     let phases = Phases {
         connect: limits.request,
@@ -82,7 +82,15 @@ pub(super) fn exchange(
             ExchangeStep::Final(refusal) => return Err(refusal),
             ExchangeStep::Later(words) => words,
         };
-        if Instant::now() + pause >= until || stop.wait(pause) {
+        let left = until.saturating_duration_since(Instant::now());
+        if pause < left {
+            let (shown, pause, minutes) =
+                (url.as_str(), pause.as_secs_f64().ceil(), left.as_secs().div_ceil(60));
+            voice(&format!(
+                "{shown} gives no environment yet ({words}). It is asked again in {pause} s, for up to {minutes} minutes."
+            ));
+        }
+        if pause >= left || stop.wait(pause) {
             let (url, minutes) = (url.as_str(), limits.total.as_secs() / 60);
             let sentence = format!(
                 "{url} has not given this machine its environment within {minutes} minutes ({words}); request the machine again"
@@ -166,7 +174,13 @@ mod tests {
             ..BootstrapLimits::default()
         };
         let token = Secret::new("c4nary");
-        let refusal = exchange(&url, &token, &Roots::load(None).unwrap(), limits, &Stop::new()).unwrap_err();
+        let said = std::cell::RefCell::new(Vec::new());
+        let voice = |sentence: &str| said.borrow_mut().push(sentence.to_owned());
+        let roots = Roots::load(None).unwrap();
+        let refusal = exchange((&url, &token), &roots, limits, &Stop::new(), &voice).unwrap_err();
+        let said = said.into_inner();
+        assert!(said[0].contains("It is asked again in 1 s, for up to 1 minutes."), "{said:?}");
+        assert!(said.iter().all(|sentence| !sentence.contains("c4nary")), "{said:?}");
         assert!(!refusal.is_refused);
         assert!(
             refusal.sentence.contains("has not given this machine its environment"),

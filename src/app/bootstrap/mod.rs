@@ -17,10 +17,10 @@ use self::exchange::{BootstrapLimits, Refusal, exchange};
 use super::command_env::CommandEnv;
 use super::exit::Exit;
 use super::load::DEFAULT_ENV_FILE;
-use super::{fail, print};
+use super::{complain, fail, print};
 use crate::telemetry;
 use mcr_clients::wire::{Roots, Stop};
-use mcr_config::{BootstrapSettings, LogFormat, LogOutput, table};
+use mcr_config::{EnvFile, LogFormat, LogOutput, meant_variable, table};
 use mcr_model::secret::Secret;
 
 /// The largest token file and the largest environment on standard input.
@@ -43,20 +43,29 @@ pub fn bootstrap(wanted: &Bootstrap) -> Exit {
     let env = CommandEnv::load(Some(&path).filter(|path| path.exists()).map(PathBuf::as_path));
     // Failures are part of the command's answer, so the log stays quiet.
     telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, env.redactor.clone());
-    let done = if wanted.stdin { from_stdin(&path) } else { from_control_plane(&path, &env) };
+    let voice = |sentence: &str| {
+        if !wanted.json {
+            complain(&env.redactor.clean(sentence));
+        }
+    };
+    let done = if wanted.stdin { from_stdin(&path) } else { from_control_plane(&path, &env, &voice) };
     match done {
         Ok(line) if wanted.json => {
             print(&format!("{:#}\n", serde_json::json!({"success": true, "message": line})))
         }
         Ok(line) => print(&format!("{line}\n")),
-        Err((exit, line)) => fail(wanted.json, exit, &[env.redactor.clean(&line)]),
+        Err((exit, lines)) => {
+            let lines: Vec<String> = lines.iter().map(|line| env.redactor.clean(line)).collect();
+            fail(wanted.json, exit, &lines)
+        }
     }
 }
 
-type BootstrapFailure = (Exit, String);
+/// Why there is no environment, in lines.
+type BootstrapFailure = (Exit, Vec<String>);
 
 fn failed(line: String) -> BootstrapFailure {
-    (Exit::Failed, line)
+    (Exit::Failed, vec![line])
 }
 
 /// Lines of an env file, as a person or `provision` sends them.
@@ -70,50 +79,79 @@ fn from_stdin(path: &Path) -> Result<String, BootstrapFailure> {
         )));
     }
     let values = parsed(&text).map_err(|why| failed(format!("Standard input cannot be used: {why}")))?;
-    write(path, &values)
+    let lines = mistakes(path, &values);
+    if lines.is_empty() { write(path, &values) } else { Err((Exit::Misconfigured, lines)) }
 }
 
-fn from_control_plane(path: &Path, env: &CommandEnv) -> Result<String, BootstrapFailure> {
-    let misconfigured = |line: &str| (Exit::Misconfigured, line.to_owned());
-    let Some(BootstrapSettings { url, token_file }) = env.configuration.bootstrap.clone() else {
-        let found = &env.configuration.report.diagnostics;
-        let ours = found
-            .iter()
-            .find(|found| found.variable.as_ref().is_some_and(|name| name.starts_with("RUNTIME_BOOTSTRAP_")));
-        return Err((Exit::Misconfigured, ours.map(|found| found.message.clone()).unwrap_or_default()));
+/// Names that are probably misspelt, and required variables that neither the values nor the file has. Nothing was written.
+fn mistakes(path: &Path, values: &[(String, Secret)]) -> Vec<String> {
+    let misspelt = values.iter().filter_map(|(name, _)| {
+        let meant = meant_variable(name)?;
+        Some(format!("Standard input: {name} is not a known variable; did you mean {meant}?"))
+    });
+    let mut lines: Vec<String> = misspelt.collect();
+    // A worker of a pool has no account.
+    let is_worker = values.iter().any(|(name, _)| name.starts_with("WORKER_"));
+    let required: &[&str] =
+        if is_worker { &["CONVEX_URL"] } else { &["ACCOUNT_ID", "CONVEX_URL", "SERVICE_TOKEN"] };
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let file = EnvFile::parse("", &text);
+    for name in required {
+        let given = values.iter().find(|(given, _)| given == name).map(|(_, value)| value.expose());
+        let named_file = format!("{name}_FILE");
+        let has_file =
+            values.iter().any(|(given, _)| *given == named_file) || file.get(&named_file).is_some();
+        if given.or_else(|| file.get(name)).is_none_or(str::is_empty) && !has_file {
+            let shown = path.display();
+            lines.push(format!("{name} is set neither on standard input nor in {shown}; add it"));
+        }
+    }
+    lines
+}
+
+fn from_control_plane(
+    path: &Path,
+    env: &CommandEnv,
+    voice: &dyn Fn(&str),
+) -> Result<String, BootstrapFailure> {
+    let report = &env.configuration.report;
+    let mut lines = report.mistakes_of(&["RUNTIME_BOOTSTRAP_"]);
+    let url = match env.configuration.bootstrap.as_ref().map(|settings| settings.url.clone()) {
+        Some(Some(url)) if url.is_https() || url.is_loopback() => Some(url),
+        Some(Some(_)) => {
+            lines.push(
+                "RUNTIME_BOOTSTRAP_URL is no https address: a secret would pass in clear text".to_owned(),
+            );
+            None
+        }
+        Some(None) => {
+            lines.push(
+                "RUNTIME_BOOTSTRAP_URL is not set: set it to the address of the control plane".to_owned(),
+            );
+            None
+        }
+        None => None,
     };
     let has_secrets = has_service_token(path);
-    let shown = token_file.display();
-    let token = match fs::File::open(&token_file).map(|file| file.take(INPUT_BYTES_MAX)) {
-        Ok(mut file) => {
-            let mut text = String::new();
-            file.read_to_string(&mut text).map_err(|why| failed(format!("{shown} cannot be read: {why}")))?;
-            Secret::new(text.trim())
-        }
-        Err(_) if has_secrets => return Ok(format!("{} has a service token already", path.display())),
-        Err(why) => {
-            return Err(failed(format!(
-                "The one-time token {shown} cannot be read: {why}; request the machine again"
-            )));
+    let file = env.configuration.bootstrap.as_ref().map(|settings| settings.token_file.clone());
+    if has_secrets && file.as_ref().is_some_and(|file| !file.exists()) {
+        return Ok(format!("{} has a service token already", path.display()));
+    }
+    let token = file.as_deref().map(one_time_token).transpose();
+    let exit = if lines.is_empty() { Exit::Failed } else { Exit::Misconfigured };
+    let (file, url, token) = match (file, url, token) {
+        (Some(file), Some(url), Ok(Some(token))) if lines.is_empty() => (file, url, token),
+        (_, _, token) => {
+            lines.extend(token.err());
+            return Err((exit, lines));
         }
     };
-    if token.is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(failed(format!("The one-time token {shown} is damaged; request the machine again")));
-    }
     env.redactor.learn([&token]);
-    let url = url.ok_or_else(|| {
-        misconfigured("RUNTIME_BOOTSTRAP_URL is not set: set it to the address of the control plane")
-    })?;
-    if !(url.is_https() || url.is_loopback()) {
-        return Err(misconfigured(
-            "RUNTIME_BOOTSTRAP_URL is no https address: a secret would pass in clear text",
-        ));
-    }
-    let ssl_cert_file = env.configuration.report.row(table::SSL_CERT_FILE.name);
+    let ssl_cert_file = report.row(table::SSL_CERT_FILE.name);
     let ssl_cert_file = ssl_cert_file.and_then(|row| row.value.as_ref()).map(PathBuf::from);
     let roots =
-        Roots::load(ssl_cert_file.as_deref()).map_err(|why| (Exit::Misconfigured, why.to_string()))?;
-    let values = match exchange(&url, &token, &roots, BootstrapLimits::default(), &Stop::new()) {
+        Roots::load(ssl_cert_file.as_deref()).map_err(|why| (Exit::Misconfigured, vec![why.to_string()]))?;
+    let values = match exchange((&url, &token), &roots, BootstrapLimits::default(), &Stop::new(), voice) {
         Ok(values) => values,
         // An earlier run has written the environment and was killed before it removed the token.
         Err(Refusal { is_refused: true, .. }) if has_secrets => Vec::new(),
@@ -124,14 +162,30 @@ fn from_control_plane(path: &Path, env: &CommandEnv) -> Result<String, Bootstrap
     } else {
         write(path, &values)?
     };
-    fs::remove_file(&token_file)
-        .map_err(|why| failed(format!("{shown} cannot be removed: {why}; remove it")))?;
+    fs::remove_file(&file)
+        .map_err(|why| failed(format!("{} cannot be removed: {why}; remove it", file.display())))?;
     Ok(written)
+}
+
+/// The one-time token in a file. The error is a sentence.
+fn one_time_token(file: &Path) -> Result<Secret, String> {
+    let shown = file.display();
+    let unreadable = |why: std::io::Error| {
+        format!("The one-time token {shown} cannot be read: {why}; request the machine again")
+    };
+    let mut text = String::new();
+    let file = fs::File::open(file).map_err(unreadable)?;
+    file.take(INPUT_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    let token = Secret::new(text.trim());
+    if token.is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("The one-time token {shown} is damaged; request the machine again"));
+    }
+    Ok(token)
 }
 
 fn has_service_token(path: &Path) -> bool {
     let text = fs::read_to_string(path).unwrap_or_default();
-    mcr_config::EnvFile::parse("", &text).get("SERVICE_TOKEN").is_some_and(|token| !token.is_empty())
+    EnvFile::parse("", &text).get("SERVICE_TOKEN").is_some_and(|token| !token.is_empty())
 }
 
 fn write(path: &Path, values: &[(String, Secret)]) -> Result<String, BootstrapFailure> {

@@ -5,6 +5,7 @@ mod host_key;
 mod plan;
 mod ssh;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use log::LevelFilter;
@@ -63,6 +64,20 @@ pub enum ProvisionTask {
     Audit,
 }
 
+/// A variable that a task needs, and what it must be set to.
+type Needed = (&'static str, &'static str);
+
+const TOKEN: Needed = (
+    "DIGITALOCEAN_TOKEN",
+    "a token with the scopes in docs/provisioning-digitalocean.md, or DIGITALOCEAN_TOKEN_FILE to a file with it",
+);
+const RELEASE_URL: Needed = ("PROVISION_RELEASE_URL", "the https address of the release's archive");
+const RELEASE_SHA256: Needed = ("PROVISION_RELEASE_SHA256", "the checksum from the release page");
+
+fn not_set((name, what): &Needed) -> String {
+    format!("{name} is not set. Set it to {what}.")
+}
+
 /// Why the command fails, in lines.
 type ProvisionFailure = (Exit, Vec<String>);
 
@@ -89,18 +104,17 @@ pub fn provision(wanted: &Provision) -> Exit {
 }
 
 fn run(wanted: &Provision, env: &CommandEnv) -> Result<String, ProvisionFailure> {
-    let settings = env.configuration.provision.clone().ok_or_else(|| (Exit::Misconfigured, mistakes(env)))?;
-    let naming = Naming::parse(&settings.tag).ok_or_else(|| {
-        misconfigured("PROVISION_TAG cannot be used: expected at most 40 lower-case letters, digits and hyphens, with a letter first")
-    })?;
+    let settings = check(&wanted.what, env)?;
+    let naming = naming(&settings)?;
     let book = open(&settings)?;
     let clean = |shown: &str| env.redactor.clean(shown);
-    let connect = || provider(&settings, &naming, env);
-    let pace = SystemPace::new(&Stop::new());
+    let connect = || provider(&settings, &naming, env, voice(wanted, env));
+    let pace = SystemPace::new(&Stop::new(), |_| {});
     match &wanted.what {
         ProvisionTask::Create { account, dry_run, runtime_env, host_key } => {
             let machine = machine(&settings, account)?;
             let variables = runtime_env.as_deref().map(|path| variables(path, account, env)).transpose()?;
+            let say = voice(wanted, env);
             let provider = connect()?;
             let provisioner = Provisioner { provider: &provider, book: &book, naming: &naming, pace: &pace };
             let entry = provisioner.next_entry(&machine).map_err(|error| failed(error.to_string()))?;
@@ -128,6 +142,8 @@ fn run(wanted: &Provision, env: &CommandEnv) -> Result<String, ProvisionFailure>
                 host_key: host_key.clone(),
                 variables,
                 redactor: env.redactor.clone(),
+                said: RefCell::default(),
+                voice: &say,
             };
             let on_timeout = if settings.destroy_on_timeout { OnTimeout::Destroy } else { OnTimeout::Keep };
             let online = provisioner.provision(&machine, &report, on_timeout).map_err(of_step)?;
@@ -158,6 +174,44 @@ fn run(wanted: &Provision, env: &CommandEnv) -> Result<String, ProvisionFailure>
     }
 }
 
+/// The settings, or every mistake that the task would meet one after the other.
+fn check(task: &ProvisionTask, env: &CommandEnv) -> Result<ProvisionSettings, ProvisionFailure> {
+    let report = &env.configuration.report;
+    let settings = env.configuration.provision.as_ref();
+    let mut lines =
+        if settings.is_none() { report.mistakes_of(&["PROVISION_", "DIGITALOCEAN_"]) } else { Vec::new() };
+    let needed: &[Needed] = match task {
+        ProvisionTask::Create { .. } => &[TOKEN, RELEASE_URL, RELEASE_SHA256],
+        ProvisionTask::Status(_) => &[],
+        ProvisionTask::Destroy(_) | ProvisionTask::DestroyMachine(_) | ProvisionTask::Audit => &[TOKEN],
+    };
+    lines.extend(needed.iter().filter(|(name, _)| report.is_missing(name)).map(not_set));
+    let mut exit = if lines.is_empty() { Exit::Failed } else { Exit::Misconfigured };
+    let mut note = |failure: Option<ProvisionFailure>| {
+        if let Some((why, found)) = failure {
+            if why == Exit::Misconfigured {
+                exit = why;
+            }
+            lines.extend(found.into_iter().filter(|line| !lines.contains(line)).collect::<Vec<_>>());
+        }
+    };
+    note(settings.and_then(|settings| naming(settings).err()));
+    if let ProvisionTask::Create { account, runtime_env, .. } = task {
+        note(settings.and_then(|settings| machine(settings, account).err()));
+        note(runtime_env.as_deref().and_then(|path| variables(path, account, env).err()));
+    }
+    match settings {
+        Some(settings) if lines.is_empty() => Ok(settings.clone()),
+        _ => Err((exit, lines)),
+    }
+}
+
+fn naming(settings: &ProvisionSettings) -> Result<Naming, ProvisionFailure> {
+    Naming::parse(&settings.tag).ok_or_else(|| {
+        misconfigured("PROVISION_TAG cannot be used: expected at most 40 lower-case letters, digits and hyphens, with a letter first.")
+    })
+}
+
 fn of_step(failure: StepFailure) -> ProvisionFailure {
     let mut lines = vec![format!("{failure}.")];
     match failure.left {
@@ -171,41 +225,45 @@ fn open(settings: &ProvisionSettings) -> Result<FolderBook, ProvisionFailure> {
     FolderBook::open(&settings.state_dir).map_err(|error| failed(error.to_string()))
 }
 
+/// Says what the command waits for. A program that reads JSON gets nothing.
+fn voice(wanted: &Provision, env: &CommandEnv) -> impl Fn(&str) + Send + Sync + use<> {
+    let (is_silent, redactor) = (wanted.json, env.redactor.clone());
+    move |sentence| {
+        if !is_silent {
+            complain(&redactor.clean(sentence));
+        }
+    }
+}
+
 fn provider(
     settings: &ProvisionSettings,
     naming: &Naming,
     env: &CommandEnv,
+    voice: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<DigitalOcean, ProvisionFailure> {
-    let token = settings.token.as_ref().filter(|token| !token.is_empty()).ok_or_else(|| {
-        misconfigured(
-            "DIGITALOCEAN_TOKEN is not set. Set it to a token with the scopes in docs/provisioning-digitalocean.md, or \
-             DIGITALOCEAN_TOKEN_FILE to a file with it.",
-        )
-    })?;
+    let token = settings.token.as_ref().ok_or_else(|| misconfigured(not_set(&TOKEN)))?;
     let ssl_cert_file = env.configuration.report.row(table::SSL_CERT_FILE.name);
     let ssl_cert_file = ssl_cert_file.and_then(|row| row.value.as_ref()).map(PathBuf::from);
     let roots = Roots::load(ssl_cert_file.as_deref()).map_err(|why| misconfigured(why.to_string()))?;
     let named = (naming.clone(), settings.ssh_keys.clone());
     let limits = DigitalOceanLimits::default();
-    Ok(DigitalOcean::new(settings.base.clone(), token, named, &roots, limits, &Stop::new()))
+    Ok(DigitalOcean::new(
+        settings.base.clone(),
+        token,
+        named,
+        &roots,
+        limits,
+        SystemPace::new(&Stop::new(), voice),
+    ))
 }
 
 /// The machine that the settings describe.
 fn machine(settings: &ProvisionSettings, account: &str) -> Result<WantedMachine, ProvisionFailure> {
-    let needed = |value: &Option<String>, name: &str, what: &str| {
-        value.clone().ok_or_else(|| misconfigured(format!("{name} is not set. Set it to {what}.")))
-    };
+    let needed =
+        |value: &Option<String>, needed: &Needed| value.clone().ok_or_else(|| misconfigured(not_set(needed)));
     let contents = MachineContents {
-        release_url: needed(
-            &settings.release_url,
-            "PROVISION_RELEASE_URL",
-            "the https address of the release's archive",
-        )?,
-        release_sha256: needed(
-            &settings.release_sha256,
-            "PROVISION_RELEASE_SHA256",
-            "the checksum from the release page",
-        )?,
+        release_url: needed(&settings.release_url, &RELEASE_URL)?,
+        release_sha256: needed(&settings.release_sha256, &RELEASE_SHA256)?,
         openclaw_version: settings.openclaw_version.clone(),
         node_version: settings.node_version.clone(),
         agents: settings.agents.clone(),
@@ -237,15 +295,17 @@ fn variables(path: &Path, account: &str, env: &CommandEnv) -> Result<Secret, Pro
     if let Some(found) = file.first_error() {
         return Err(misconfigured(found));
     }
+    let mut lines = Vec::new();
     for needed in ["SERVICE_TOKEN", "CONVEX_URL"] {
         if file.get(needed).is_none_or(str::is_empty) {
-            return Err(misconfigured(format!(
-                "{shown} has no {needed}; the machine could not report without it."
-            )));
+            lines.push(format!("{shown} has no {needed}; the machine could not report without it."));
         }
     }
     if file.get("ACCOUNT_ID").is_some_and(|own| own != account) {
-        return Err(misconfigured(format!("{shown} is for another account than {account}.")));
+        lines.push(format!("{shown} is for another account than {account}."));
+    }
+    if !lines.is_empty() {
+        return Err((Exit::Misconfigured, lines));
     }
     let is_secret =
         |name: &str| ["TOKEN", "KEY", "PASSWORD", "SECRET"].iter().any(|word| name.contains(word));
@@ -259,12 +319,4 @@ fn variables(path: &Path, account: &str, env: &CommandEnv) -> Result<Secret, Pro
     };
     let kept: Vec<&str> = text.lines().filter(|line| !is_the_machines_own(line)).collect();
     Ok(Secret::new(kept.join("\n") + &format!("\nACCOUNT_ID={account}\n")))
-}
-
-/// The mistakes in the variables of this command.
-fn mistakes(env: &CommandEnv) -> Vec<String> {
-    let diagnostics = env.configuration.report.diagnostics.iter();
-    let is_ours = |name: &String| name.starts_with("PROVISION_") || name.starts_with("DIGITALOCEAN_");
-    let ours = diagnostics.filter(|found| found.variable.as_ref().is_some_and(is_ours));
-    ours.map(|found| found.message.clone()).collect()
 }

@@ -1,5 +1,6 @@
 //! The first report of a machine: its secrets are brought with the system's `ssh`, then it must say that it is ready.
 
+use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -44,6 +45,10 @@ pub(super) struct SshReport<'a> {
     /// The lines for the machine's env file.
     pub(super) variables: Option<Secret>,
     pub(super) redactor: Arc<Redactor>,
+    /// Why the machine was waited for last.
+    pub(super) said: RefCell<String>,
+    /// Says what the command waits for.
+    pub(super) voice: &'a dyn Fn(&str),
 }
 
 /// How a command on the machine ended.
@@ -128,14 +133,21 @@ impl SshReport<'_> {
         why: &str,
         until: Instant,
     ) -> Result<(), NotReported> {
+        let reason = if why.is_empty() { "it is not ready" } else { why };
         if Instant::now() >= until {
             let seconds = self.timeout.as_secs();
-            let why = if why.is_empty() { "it is not ready" } else { why };
             let sentence =
-                format!("machine {} at {address} has not reported within {seconds} s: {why}", entry.name);
+                format!("machine {} at {address} has not reported within {seconds} s: {reason}", entry.name);
             return Err(NotReported { sentence, is_final: true });
         }
         let left = until.saturating_duration_since(Instant::now());
+        // The same reason again would be a line every few seconds.
+        if self.said.replace(reason.to_owned()) != reason {
+            let (name, seconds) = (&entry.name, left.as_secs());
+            (self.voice)(&format!(
+                "Machine {name} at {address} is waited for, for up to {seconds} s: {reason}"
+            ));
+        }
         if self.stop.wait(LOOK.min(left)) { Err(later("stopped; run the command again")) } else { Ok(()) }
     }
 

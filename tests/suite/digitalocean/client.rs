@@ -271,6 +271,14 @@ fn the_pause_that_the_headers_demand_is_kept() {
         a_creation(&cloud);
         let book = cloud.book();
         assert_eq!(book.created, 1);
+        // A person is told what is awaited and for how long.
+        assert!(
+            book.told
+                .iter()
+                .any(|line| line.contains("too many requests") && line.contains(". Try 2 of 6 follows in ")),
+            "{:?}",
+            book.told
+        );
         // A client that does not wait would be refused again and again.
         assert!(
             book.refused_429 <= book.requests.len() / 8 + 1,

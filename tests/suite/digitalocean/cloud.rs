@@ -110,6 +110,8 @@ pub(super) struct FakeDroplet {
 /// The book of the double.
 pub(super) struct Book {
     pub(super) now_ms: i64,
+    /// What the client has said about its waits.
+    pub(super) told: Vec<String>,
     pub(super) manners: Manners,
     pub(super) droplets: BTreeMap<u64, FakeDroplet>,
     pub(super) tags: BTreeSet<String>,
@@ -154,6 +156,7 @@ impl Cloud {
     pub(super) fn new(seed: u64, manners: Manners) -> Self {
         Self(Arc::new(Mutex::new(Book {
             now_ms: BEGIN_MS,
+            told: Vec::new(),
             manners,
             droplets: BTreeMap::new(),
             tags: BTreeSet::new(),

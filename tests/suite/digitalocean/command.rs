@@ -254,6 +254,37 @@ fn each_mistake_is_a_sentence_and_costs_nothing() {
     assert!(desk.cloud.book().changes().is_empty(), "{:?}", desk.cloud.book().changes());
 }
 
+#[test]
+fn all_mistakes_are_named_at_once_and_only_as_they_concern_the_command() {
+    let desk = Desk::new(0);
+    fs::write(desk.path("empty.env"), "LOG_LEVEL=debug\nACCOUNT_ID=other\n").unwrap();
+    let path = desk.path("empty.env").to_str().unwrap().to_owned();
+    let args = ["--account", "acc0unt", "--runtime-env", &path];
+    let bare = || desk.program(&args).without("DIGITALOCEAN_TOKEN").without("PROVISION_RELEASE_URL");
+    for (program, more) in [
+        (bare().with("PROVISION_TIMEOUT_S", "soon"), "PROVISION_TIMEOUT_S"),
+        (bare().with("PROVISION_TAG", "mission-control-of-a-company-with-a-very-long-name"), "PROVISION_TAG"),
+    ] {
+        let (code, shown) = run(program);
+        assert_eq!(code, Some(3), "{shown}");
+        for part in [
+            more,
+            "DIGITALOCEAN_TOKEN is not set",
+            "PROVISION_RELEASE_URL is not set",
+            "has no SERVICE_TOKEN",
+            "has no CONVEX_URL",
+            "is for another account than acc0unt",
+        ] {
+            assert_eq!(shown.matches(part).count(), 1, "{part}: {shown}");
+        }
+        assert!(!shown.contains("starts anyway"), "{shown}");
+    }
+    // The other tasks need less.
+    let (code, shown) = run(desk.program(&["status"]).without("DIGITALOCEAN_TOKEN"));
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(desk.cloud.book().changes().is_empty());
+}
+
 /// A control plane that gives these answers, one after the other, and then the last again.
 fn control_plane(answers: &'static [(u16, &'static str)]) -> (Server, String) {
     let asked = std::sync::atomic::AtomicUsize::new(0);
@@ -300,6 +331,8 @@ fn a_one_time_token_becomes_an_environment_once() {
     let (_server, url) = control_plane(&[(503, "{}"), (200, ENVIRONMENT)]);
     let (code, shown) = bootstrap(place.path(), &url);
     assert_eq!(code, Some(0), "{shown}");
+    let awaited = "gives no environment yet (HTTP 503). It is asked again in 1 s, for up to 15 minutes.";
+    assert!(shown.contains(awaited), "{shown}");
     let path = place.path().join("runtime.env");
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!(
@@ -360,4 +393,51 @@ fn what_is_no_environment_changes_nothing() {
     let (code, shown) = bootstrap(place.path(), "https://board.example.com");
     assert_eq!(code, Some(1));
     assert!(shown.contains("cannot be read"), "{shown}");
+    let (code, shown) = bootstrap(place.path(), "http://board.example.com");
+    assert_eq!(code, Some(3));
+    assert!(shown.contains("is no https address") && shown.contains("cannot be read"), "{shown}");
+}
+
+#[test]
+fn standard_input_is_checked_before_anything_is_written() {
+    let place = new_machine();
+    let path = place.path().join("runtime.env");
+    let with = |input: &str| {
+        let program = Program::of(vec!["bootstrap", "--stdin", "--env-file", path.to_str().unwrap()]);
+        let output = program.output_of(input);
+        let shown = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        assert!(!shown.contains(SERVICE), "{shown}");
+        (output.status.code(), shown)
+    };
+    let before = fs::read_to_string(&path).unwrap();
+    let all =
+        format!("ACCOUNT_ID=acc0unt\nCONVEX_URL=https://otter-1.convex.cloud\nSERVICE_TOKEN={SERVICE}\n");
+    let rows: [(&str, i32, &[&str]); 4] = [
+        ("", 1, &["it sets no variable"]),
+        ("a b=c\n", 1, &["cannot be used"]),
+        (
+            "SERVICE_TOKN=x\nCONVEX_URL=https://otter-1.convex.cloud\n",
+            3,
+            &[
+                "SERVICE_TOKN is not a known variable; did you mean SERVICE_TOKEN?",
+                "ACCOUNT_ID is set neither",
+                "SERVICE_TOKEN is set neither",
+            ],
+        ),
+        ("WORKER_TOKEN=x\n", 3, &["CONVEX_URL is set neither"]),
+    ];
+    for (input, code, parts) in rows {
+        let (seen, shown) = with(input);
+        assert_eq!(seen, Some(code), "{input}: {shown}");
+        for part in parts {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), before);
+    }
+    // A name of another program is not ours to judge.
+    let (code, shown) = with(&format!("{all}HTTPS_PROXY=http://proxy:3128\n"));
+    assert_eq!(code, Some(0), "{shown}");
+    // What the file has already need not come again.
+    assert_eq!(with("LOG_LEVEL=debug\n").0, Some(0));
+    assert!(fs::read_to_string(&path).unwrap().contains("LOG_LEVEL=debug"));
 }

@@ -78,6 +78,10 @@ impl Pace for CloudPace {
         self.0.book().now_ms += i64::try_from(span.as_millis()).unwrap();
         false
     }
+
+    fn tell(&self, sentence: &str) {
+        self.0.book().told.push(sentence.to_owned());
+    }
 }
 
 /// Entries that survive the client.

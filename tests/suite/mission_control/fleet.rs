@@ -29,6 +29,15 @@ impl Server {
         (output.status.code(), text(&output))
     }
 
+    /// A report of the first account's runtime.
+    fn report(&self, status: &str, version: &str) {
+        let config = json!({"dropletId": "", "ipAddress": "", "runtimeServiceVersion": version});
+        self.process
+            .client
+            .service("updateRuntimeStatus", json!({"status": status, "config": config}))
+            .unwrap();
+    }
+
     fn list(&self) -> Value {
         let (code, said) = self.fleet("list --json");
         assert_eq!(code, Some(0), "{said}");
@@ -55,11 +64,21 @@ fn the_fleet_is_listed_and_changed_from_a_shell() {
     let (code, said) = server.fleet("restart acme");
     assert!(code == Some(1) && said.contains("fleet enable fleet_orchestration_enabled"), "{said}");
     assert_eq!(server.fleet("enable fleet_orchestration_enabled").0, Some(0));
-    assert_eq!(server.fleet("restart acme").0, Some(0));
-    assert!(server.list()["accounts"][1]["restartRequestedAt"].is_number());
-    // Both runtimes are offline, so there is nothing to upgrade.
-    assert_eq!(server.fleet("upgrade all --to 9.9.9").0, Some(0));
+    // No runtime has ever reported, so there is nothing to restart and nothing to upgrade.
+    let (code, said) = server.fleet("restart acme");
+    assert!(code == Some(1) && said.contains("No runtime of the account acme has ever reported"), "{said}");
+    let (code, said) = server.fleet("upgrade all --to 9.9.9");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("  acme: to 9.9.9, skipped: the account has no runtime"), "{said}");
     assert_eq!(server.list()["rollout"]["state"], "done");
+    server.report("online", "1.0.0");
+    let (code, said) = server.fleet("restart all");
+    assert_eq!((code, said.as_str()), (Some(0), "Requested a restart of local.\n"));
+    assert!(server.list()["accounts"][0]["restartRequestedAt"].is_number());
+    let (code, said) = server.fleet("upgrade all --to 9.9.9");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("  local: from 1.0.0 to 9.9.9, requested\n"), "{said}");
+    assert!(said.contains("Last upgrade: running\n"), "{said}");
 
     // Without --public-url this server provides no machines.
     assert_eq!(server.fleet("enable runtime_provisioning_enabled").0, Some(0));
@@ -67,6 +86,30 @@ fn the_fleet_is_listed_and_changed_from_a_shell() {
     let (code, said) = server.fleet(machine);
     assert!(code == Some(1) && said.contains("--public-url"), "{said}");
     assert_eq!(server.list()["providers"], json!(null));
+}
+
+/// A word that the server does not know is refused with those that it knows.
+#[test]
+fn a_mistyped_word_is_named() {
+    let server = Server::start();
+    let switches = server.list()["switches"].clone();
+    for key in switches.as_object().unwrap().keys() {
+        assert_eq!(server.fleet(&format!("enable {key}")).0, Some(0), "the command knows every switch");
+    }
+    for (words, sentence) in [
+        ("enable banana", "there is no switch `banana`: expected fleet_orchestration_enabled or runtime_"),
+        ("disable banana", "there is no switch `banana`"),
+        ("token hetzner --token-file x", "there is no provider `hetzner`: expected digitalocean"),
+        (
+            "provision local --provider hetzner --region a --size b --image c",
+            "there is no provider `hetzner`",
+        ),
+        ("upgrade all --to banana", "`banana` is no version: expected a release such as 1.4.0"),
+        ("upgrade all --to 1.0.0 --openclaw latest", "`latest` is no version"),
+    ] {
+        let (code, said) = server.fleet(words);
+        assert!(code == Some(2) && said.contains(sentence), "{words}: {code:?} {said}");
+    }
 }
 
 #[test]

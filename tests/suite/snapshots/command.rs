@@ -84,8 +84,16 @@ fn each_mistake_is_a_sentence() {
             1,
             "nowhere:workerPrepareSnapshotUpload",
         ),
+        (
+            create().with("AGENT_FACTORY_FUNCTION_NAMESPACE", "nowhere"),
+            1,
+            "The agent was “default” (OPENCLAW_AGENT_KEY), the conversation “c1”.",
+        ),
         (create().with("SNAPSHOT_EXCLUDE", "../x"), 3, "SNAPSHOT_EXCLUDE has the pattern"),
         (create().without("CONVEX_URL"), 3, "CONVEX_URL"),
+        // Mistakes of the environment and of the command line come together.
+        (bare(vec!["snapshot", "create"]).without("CONVEX_URL"), 3, "CONVEX_URL"),
+        (bare(vec!["snapshot", "create"]).without("CONVEX_URL"), 3, "No conversation is named"),
     ];
     for (program, code, words) in rows {
         let (seen, out) = outcome(program);

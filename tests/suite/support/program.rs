@@ -1,7 +1,7 @@
 //! The program itself, as a process with an environment of its own.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::Arc;
@@ -84,6 +84,14 @@ impl Program {
     /// Runs it to its end.
     pub(crate) fn output(mut self) -> Output {
         self.0.stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Runs it to its end with this text on standard input.
+    pub(crate) fn output_of(mut self, input: &str) -> Output {
+        let pipes = self.0.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = pipes.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
     }
 
     /// Starts it, to be listened to.

@@ -19,6 +19,8 @@ pub struct PackRequest<'a> {
 }
 
 /// A bundle, with the checksums that publishing demands.
+///
+/// As JSON it is the argument object of `globalSkillsDeploy`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Bundle {
@@ -30,7 +32,8 @@ pub struct Bundle {
     pub module_format: &'static str,
     /// The function that is called.
     pub entry_point: &'static str,
-    /// The checksum of its files.
+    /// The checksum of its files. The function computes it itself, and refuses a field with it.
+    #[serde(skip)]
     pub sha256: String,
     /// The files, in the order of the publisher.
     pub files: Vec<BundleFile>,

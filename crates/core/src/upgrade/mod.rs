@@ -31,4 +31,4 @@ pub use machine::{
 pub use memory::{Installed, Quarantined, Report, RequestedOperation, UpgradeMemory, UpgradeOutcome};
 pub use memory::{OperationKind, OutcomeKind, Step};
 pub use report::{Delivered, InstallerResult};
-pub use version::is_version;
+pub use version::{is_release, is_version};

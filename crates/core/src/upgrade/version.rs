@@ -9,9 +9,26 @@ pub fn is_version(text: &str) -> bool {
     (1..=CHARS_MAX).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with(['-', '.'])
 }
 
+/// Whether a text names a release: a version that begins with a digit, or with `v` and a digit. A person who requests an
+/// upgrade names one, so that a mistyped word does not travel to a machine.
+pub fn is_release(text: &str) -> bool {
+    is_version(text)
+        && text.strip_prefix('v').unwrap_or(text).starts_with(|first: char| first.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_release_begins_with_a_number() {
+        for good in ["1", "1.4.0", "v1.4.0", "2026.9.6", "1.0.0-rc.1+build.5"] {
+            assert!(is_release(good), "{good}");
+        }
+        for bad in ["banana", "latest", "v", "vv1", "+1", "", "1 2"] {
+            assert!(!is_release(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn versions_are_letters_digits_and_three_signs() {

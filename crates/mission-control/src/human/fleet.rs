@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use mcr_core::upgrade::is_release;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -14,6 +15,7 @@ use crate::provisioning;
 use crate::rows::{Account, Provision, Rollout, RolloutStep, Runtime};
 use crate::rules::rollout::{self, RUNNING};
 use crate::rules::system_config::{self, ORCHESTRATION};
+use crate::rules::upgrade as upgrade_rules;
 use crate::store::{Doc, Id, OpenDeliveries, Row, StoreError, Table, Tx};
 use crate::validate::{Arg, Is, may, need};
 
@@ -41,8 +43,6 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 const MINUTES: f64 = 30.0;
 /// The limits of that time.
 const MINUTES_RANGE: std::ops::RangeInclusive<f64> = 1.0..=240.0;
-/// The longest version.
-const VERSION_CHARS: usize = 100;
 
 /// The rows of a table by the account that they name. A later row replaces an earlier one.
 fn by_account<R: Row>(
@@ -175,15 +175,28 @@ struct RestartArgs {
     account_ids: Option<Vec<Id<Account>>>,
 }
 
-/// Requests restarts (§7.3). Each runtime reads its request once.
+/// Requests restarts (§7.3). Each runtime reads its request once. Returns the accounts whose runtimes will restart.
 fn restart(call: &Call<'_>) -> Answer {
     let args: RestartArgs = call.args()?;
     system_config::require(call, ORCHESTRATION)?;
+    let is_named = args.account_ids.is_some();
+    let mut restarts = Vec::new();
     for mut account in accounts(call, args.account_ids)? {
+        if upgrade_rules::runtime(call.tx, &account.id)?.is_none() {
+            let slug = &account.row.slug;
+            ensure!(
+                !is_named,
+                "Conflict: No runtime of the account {slug} has ever reported, so none can restart"
+            );
+            continue;
+        }
         account.row.restart_requested_at = Some(call.now());
         call.tx.put(&account)?;
+        let Account { slug, runtime_status, .. } = &account.row;
+        restarts.push(json!({"accountId": account.id, "slug": slug, "status": runtime_status}));
     }
-    done()
+    ensure!(!restarts.is_empty(), "Conflict: No runtime has ever reported, so none can restart");
+    Ok(json!({"restarts": restarts}))
 }
 
 #[derive(Deserialize)]
@@ -201,9 +214,7 @@ fn upgrade(call: &Call<'_>) -> Answer {
     system_config::require(call, ORCHESTRATION)?;
     let versions = [Some(&args.target_runtime_version), args.target_openclaw_version.as_ref()];
     for version in versions.into_iter().flatten() {
-        let fits =
-            (1..=VERSION_CHARS).contains(&version.len()) && version.chars().all(|c| c.is_ascii_graphic());
-        ensure!(fits, "Invalid version: use 1 to {VERSION_CHARS} characters without blanks");
+        ensure!(is_release(version), "Invalid version: expected a release such as 1.4.0");
     }
     let minutes = args.timeout_minutes.unwrap_or(MINUTES);
     ensure!(

@@ -150,7 +150,7 @@ fn begin(tx: &Tx<'_>, step: &mut RolloutStep, serving: &[&str]) -> Result<(), St
     step.from_runtime_version = Some(row.runtime_service_version.clone());
     step.from_openclaw_version = Some(row.openclaw_version.clone());
     if row.runtime_service_version == step.to_runtime_version && row.openclaw_version == openclaw {
-        end_step(tx, step, "skipped", Some("it has this version already".to_owned()));
+        end_step(tx, step, "current", Some("it has this version already".to_owned()));
         return Ok(());
     }
     "requested".clone_into(&mut step.state);

@@ -123,6 +123,12 @@ impl ApiCalls {
             let sentence = format!("{}; try again in {} s", error.sentence, pause.as_secs());
             return Err(ProviderError { sentence, ..error });
         }
+        let (tries, seconds) = (self.limits.attempts, pause.as_secs_f64().ceil());
+        self.pace.tell(&format!(
+            "{}. Try {} of {tries} follows in {seconds} s.",
+            error.sentence,
+            attempt + 1
+        ));
         if self.pace.wait(pause) { Err(error) } else { Ok(()) }
     }
 

@@ -126,6 +126,10 @@ impl DigitalOcean {
 
     /// Like [`existing`](Self::existing), and `None` only when a droplet that was asked for must have shown.
     pub(super) fn settled(&self, wanted: &NewMachine) -> Result<Option<DropletRow>, ProviderError> {
+        let (name, seconds) = (&wanted.name, self.calls.limits.settling.as_secs());
+        self.calls.pace.tell(&format!(
+            "Machine {name} may exist already, because an answer was lost. It is looked for, for up to {seconds} s."
+        ));
         let until = self.calls.within(self.calls.limits.settling);
         loop {
             if let Some(row) = self.existing(wanted)? {
@@ -135,7 +139,6 @@ impl DigitalOcean {
                 return Ok(None);
             }
             if self.calls.pace.wait(self.calls.limits.look) {
-                let name = &wanted.name;
                 return Err(failure::unknown(format!(
                     "Machine {name} may exist: the search for it was stopped"
                 )));
@@ -150,6 +153,11 @@ impl DigitalOcean {
         let Some(action) = create else { return self.ready(wanted, id, Known::ByAnswer) };
         let what = format!("The creation of machine {} ({id}) cannot be followed", wanted.name);
         let path = format!("/v2/droplets/{id}/actions/{}", action.id);
+        let seconds = self.calls.limits.creating.as_secs();
+        self.calls.pace.tell(&format!(
+            "DigitalOcean creates machine {} ({id}). This may take up to {seconds} s.",
+            wanted.name
+        ));
         let until = self.calls.within(self.calls.limits.creating);
         loop {
             let read: Option<ActionAnswer> = self.calls.read(&what, &path).map_err(as_unknown)?;
@@ -170,7 +178,6 @@ impl DigitalOcean {
                 None => return self.ready(wanted, id, Known::ByAnswer),
                 Some(_) if self.calls.look_again(until) => {}
                 Some(_) => {
-                    let seconds = self.calls.limits.creating.as_secs();
                     return Err(failure::unknown(format!(
                         "Machine {} ({id}) is still being created after {seconds} s",
                         wanted.name

@@ -15,7 +15,7 @@ mod messages;
 
 use std::sync::Arc;
 
-use mcr_clients::wire::{Roots, Stop};
+use mcr_clients::wire::Roots;
 use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
 
@@ -42,11 +42,11 @@ impl DigitalOcean {
         (naming, ssh_keys): (Naming, Vec<String>),
         roots: &Roots,
         limits: DigitalOceanLimits,
-        stop: &Stop,
+        pace: SystemPace,
     ) -> Self {
         let authorization = Secret::new(format!("Bearer {}", token.expose().trim()));
         let transport = Box::new(HttpTransport::new(base, authorization, roots, limits.request));
-        Self::with_parts(transport, Arc::new(SystemPace::new(stop)), (naming, ssh_keys), limits)
+        Self::with_parts(transport, Arc::new(pace), (naming, ssh_keys), limits)
     }
 
     /// A client with another transport and another time, for tests.

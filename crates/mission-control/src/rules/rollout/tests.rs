@@ -126,7 +126,7 @@ fn one_runtime_after_the_other_is_upgraded() {
     fleet.upgrade(Some(fleet.accounts())).unwrap();
     assert_eq!(
         (fleet.rollout()["state"].clone(), fleet.steps()),
-        (json!("done"), vec!["skipped".to_owned(); 3])
+        (json!("done"), vec!["current".to_owned(); 3])
     );
 }
 
@@ -288,4 +288,32 @@ fn restarts_and_upgrades_need_the_switch() {
         .map(|row| row.get("restartRequestedAt").is_some())
         .collect();
     assert_eq!(requested, [false, true]);
+}
+
+#[test]
+fn what_has_no_runtime_is_not_restarted_and_what_is_no_release_not_requested() {
+    let fleet = Fleet::new(&[Fate::Upgrades]);
+    let without = fleet.board.account("empty");
+    let refused = fleet
+        .board
+        .change("fleet:restart", json!({"accountIds": [fleet.runtimes[0].0, without]}))
+        .unwrap_err();
+    assert!(refused.contains("No runtime of the account empty has ever reported"), "{refused}");
+    let listed = fleet.board.look("fleet:list", json!({}));
+    assert!(
+        !listed.to_string().contains("restartRequestedAt"),
+        "a refused request changes nothing: {listed}"
+    );
+    // Of all accounts, those with a runtime are meant.
+    let restarts = fleet.board.change("fleet:restart", json!({})).unwrap();
+    assert_eq!(restarts["restarts"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&restarts["restarts"][0]["slug"], &restarts["restarts"][0]["status"]),
+        (&json!("team-0"), &json!("online"))
+    );
+    for version in ["banana", "", "1 2", "../1"] {
+        let args = json!({"accountIds": fleet.accounts(), "targetRuntimeVersion": version});
+        let refused = fleet.board.change("fleet:upgrade", args).unwrap_err();
+        assert!(refused.contains("expected a release such as 1.4.0"), "{version}: {refused}");
+    }
 }

@@ -1,16 +1,17 @@
 //! `fleet`: the accounts of an embedded Mission Control, from the command line.
 
-use std::fmt::Write as _;
+mod shown;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcr_clients::wire::{self, Phases, Roots};
 use mcr_model::BaseUrl;
-use mcr_model::clock::Millis;
 use mcr_model::secret::Secret;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use self::shown::{details, done, find, pretty, restarts, rollout, table, upgrades_nothing};
 use super::exit::Exit;
 use super::{fail, print};
 
@@ -90,27 +91,38 @@ pub enum FleetRequest {
 /// Runs the command.
 pub fn fleet(wanted: &Fleet) -> Exit {
     match run(wanted) {
-        Ok(text) => print(&text),
+        Ok((text, Exit::Done)) => print(&text),
+        Ok((text, exit)) => {
+            print(&text);
+            exit
+        }
         Err(why) => fail(wanted.json, Exit::Failed, &[why]),
     }
 }
 
-fn run(wanted: &Fleet) -> Result<String, String> {
+/// Carries the command out. Returns what it shows, and the exit code.
+fn run(wanted: &Fleet) -> Result<(String, Exit), String> {
     let server = FleetServer::connect(wanted)?;
+    let shown = |value: &Value, text: &dyn Fn() -> String| {
+        (if wanted.json { pretty(value) } else { text() }, Exit::Done)
+    };
     let value = match &wanted.what {
         FleetRequest::List => {
             let listed = server.list()?;
-            return Ok(if wanted.json { pretty(&listed) } else { table(&listed) });
+            return Ok(shown(&listed, &|| table(&listed)));
         }
         FleetRequest::Show(account) => {
             let listed = server.list()?;
             let found = find(&listed, account)?;
-            return Ok(if wanted.json { pretty(found) } else { details(found) });
+            return Ok(shown(found, &|| details(found)));
         }
         FleetRequest::Create(slug) => {
             server.change("accounts:create", json!({"name": slug, "slug": slug}))?
         }
-        FleetRequest::Restart(account) => server.change("fleet:restart", server.accounts(account)?)?,
+        FleetRequest::Restart(account) => {
+            let answer = server.change("fleet:restart", server.accounts(account)?)?;
+            return Ok(shown(&answer, &|| restarts(&answer)));
+        }
         FleetRequest::Upgrade { account, to, openclaw, minutes } => {
             let mut args = server.accounts(account)?;
             args["targetRuntimeVersion"] = json!(to);
@@ -120,7 +132,11 @@ fn run(wanted: &Fleet) -> Result<String, String> {
             if let Some(minutes) = minutes {
                 args["timeoutMinutes"] = json!(minutes);
             }
-            server.change("fleet:upgrade", args)?
+            let answer = server.change("fleet:upgrade", args)?;
+            let listed = server.list()?;
+            let (text, _) = shown(&answer, &|| rollout(&listed, &answer));
+            let exit = if upgrades_nothing(&answer) { Exit::Failed } else { Exit::Done };
+            return Ok((text, exit));
         }
         FleetRequest::RollBack => server.change("fleet:rollBack", json!({}))?,
         FleetRequest::Stop => server.change("fleet:cancelUpgrade", json!({}))?,
@@ -144,7 +160,7 @@ fn run(wanted: &Fleet) -> Result<String, String> {
             server.change("systemConfig:set", json!({"key": key, "value": value}))?
         }
     };
-    Ok(if wanted.json { pretty(&value) } else { done(&value) })
+    Ok(shown(&value, &|| done(&value)))
 }
 
 /// The embedded Mission Control.
@@ -216,10 +232,17 @@ impl FleetServer {
     }
 }
 
-/// The reason in an error of the platform.
-fn reason(message: &str) -> &str {
-    let (_, reason) = message.split_once("Uncaught Error: ").unwrap_or(("", message));
-    reason.lines().find(|line| !line.trim().is_empty()).unwrap_or("it gave no reason").trim_end_matches('.')
+/// The reason in an error of the platform: what a function has thrown, or else everything below the number of the request.
+fn reason(message: &str) -> String {
+    if let Some((_, thrown)) = message.split_once("Uncaught Error: ") {
+        return thrown.lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
+    }
+    let lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
+    let (numbers, words): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with("[Request ID"));
+    if words.is_empty() {
+        return format!("it gave no reason {}", numbers.join(" ")).trim_end().to_owned();
+    }
+    words.join(" ").trim_end_matches('.').to_owned()
 }
 
 fn read_secret(file: &Path) -> Result<Secret, String> {
@@ -232,138 +255,23 @@ fn read_secret(file: &Path) -> Result<Secret, String> {
     Ok(Secret::new(text.trim()))
 }
 
-fn rows(listed: &Value) -> &[Value] {
-    listed["accounts"].as_array().map_or(&[], Vec::as_slice)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The account with this slug or this id.
-fn find<'a>(listed: &'a Value, account: &str) -> Result<&'a Value, String> {
-    let found = rows(listed).iter().find(|row| row["slug"] == account || row["accountId"] == account);
-    found.ok_or_else(|| format!("There is no account “{account}”. `fleet list` shows all."))
-}
-
-fn pretty(value: &Value) -> String {
-    format!("{value:#}\n")
-}
-
-fn text<'a>(row: &'a Value, name: &str) -> &'a str {
-    row[name].as_str().unwrap_or("-")
-}
-
-/// A time, or a hyphen.
-fn time(value: &Value) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "a date in milliseconds")]
-    value.as_f64().map_or_else(|| "-".to_owned(), |ms| Millis(ms as i64).to_string())
-}
-
-/// All accounts, one line each, then what needs attention.
-fn table(listed: &Value) -> String {
-    let mut lines = vec![
-        ["ACCOUNT", "STATE", "RUNTIME", "OPENCLAW", "LAST REPORT", "OPEN", "ENDED", "MACHINE"]
-            .map(str::to_owned),
-    ];
-    for row in rows(listed) {
-        let count = |name: &str| format!("{:.0}", row["deliveries"][name].as_f64().unwrap_or_default());
-        lines.push([
-            text(row, "slug").to_owned(),
-            text(row, "status").to_owned(),
-            text(row, "runtimeVersion").to_owned(),
-            text(row, "openclawVersion").to_owned(),
-            time(&row["lastReport"]),
-            count("open"),
-            count("ended"),
-            text(&row["machine"], "state").to_owned(),
-        ]);
-    }
-    let widths: Vec<usize> = (0..lines[0].len())
-        .map(|at| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or_default())
-        .collect();
-    let mut shown = String::new();
-    for line in &lines {
-        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        shown.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        shown.push('\n');
-    }
-    for row in rows(listed) {
-        for reason in row["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            // Writing to a `String` cannot fail.
-            let _ = writeln!(shown, "{}: {reason}", text(row, "slug"));
+    #[test]
+    fn the_reason_of_a_refusal_is_shown_whatever_its_form() {
+        let rows = [
+            ("[Request ID: 1] Server Error\nUncaught Error: No.\n    at handler (a.ts:1:1)\n", "No"),
+            (
+                "[Request ID: 1] Server Error\nArgumentValidationError: Value does not match validator.\nPath: .key\n",
+                "ArgumentValidationError: Value does not match validator. Path: .key",
+            ),
+            ("[Request ID: 1] Server Error", "it gave no reason [Request ID: 1] Server Error"),
+            ("", "it gave no reason"),
+        ];
+        for (message, expected) in rows {
+            assert_eq!(reason(message), expected);
         }
-    }
-    for machine in listed["machinesWithoutAccount"].as_array().into_iter().flatten() {
-        let _ = writeln!(
-            shown,
-            "A machine without an account: {} {} ({})",
-            text(machine, "provider"),
-            text(machine, "machineId"),
-            text(machine, "state")
-        );
-    }
-    shown + &rollout(listed)
-}
-
-fn rollout(listed: &Value) -> String {
-    let Some(rollout) = listed["rollout"].as_object() else { return String::new() };
-    let mut shown = format!("Last upgrade: {}", rollout["state"].as_str().unwrap_or_default());
-    if let Some(reason) = rollout.get("reason").and_then(Value::as_str) {
-        let _ = write!(shown, " ({reason})");
-    }
-    shown.push('\n');
-    for step in rollout["steps"].as_array().into_iter().flatten() {
-        let known = rows(listed).iter().find(|row| row["accountId"] == step["accountId"]);
-        let name = known.map_or_else(|| text(step, "accountId"), |row| text(row, "slug"));
-        let reason = step["reason"].as_str().map_or(String::new(), |reason| format!(" ({reason})"));
-        let _ = writeln!(
-            shown,
-            "  {name}: {} to {}{reason}",
-            text(step, "state"),
-            text(step, "toRuntimeVersion")
-        );
-    }
-    shown
-}
-
-/// Every fact of one account, one line each.
-fn details(row: &Value) -> String {
-    let mut shown = String::new();
-    if let Some(fields) = row.as_object() {
-        flatten(&mut shown, "", fields);
-    }
-    shown
-}
-
-fn flatten(shown: &mut String, prefix: &str, fields: &Map<String, Value>) {
-    for (name, value) in fields {
-        let name = format!("{prefix}{name}");
-        let is_time = ["At", "Since", "Report", "oldest"].iter().any(|end| name.ends_with(end));
-        match value {
-            Value::Object(fields) => flatten(shown, &format!("{name}."), fields),
-            Value::Null => {}
-            Value::Number(_) if is_time => drop(writeln!(shown, "{name}: {}", time(value))),
-            Value::String(text) => drop(writeln!(shown, "{name}: {text}")),
-            Value::Array(values) => {
-                for value in values {
-                    let _ = writeln!(
-                        shown,
-                        "{name}: {}",
-                        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-                    );
-                }
-            }
-            other => drop(writeln!(shown, "{name}: {other}")),
-        }
-    }
-}
-
-/// What a change answered, for people.
-fn done(value: &Value) -> String {
-    if let Some(token) = value["token"].as_str() {
-        let until = time(&value["expiresAt"]);
-        return format!("{token}\nValid once, until {until}, from the machine itself.\n");
-    }
-    match (value["state"].as_str(), value["accountId"].as_str()) {
-        (Some(state), _) => format!("Accepted. The state is {state}; `fleet list` shows the progress.\n"),
-        (None, Some(account)) => format!("Created the account {account}.\n"),
-        (None, None) => "Done.\n".to_owned(),
     }
 }
