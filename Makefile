@@ -9,7 +9,7 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all dist facts test test-kill test-pool test-budget test-faults test-refused test-provisioning test-chaos nightly test-peers test-browser fuzz conformance test-gateway demo run doctor bench bench-storms docs pictures clean
+.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all dist facts test test-kill test-pool test-budget test-faults test-refused test-provisioning test-chaos nightly test-peers test-browser fuzz conformance test-gateway demo demo-pool run doctor bench bench-storms docs pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,10 @@ facts: ## Write size, memory and start of both static glibc binaries, and the ca
 demo: ## Run the whole system on this machine with a scripted team; PORT=n for the board, ARGS='more options'
 	$(CARGO) build --profile quick --locked --bin $(BIN)
 	@$(CARGO) run --quiet --profile quick --locked -- demo --port $(PORT) $(ARGS)
+
+demo-pool: ## Run a worker pool with a chat on this machine; PORT=n for its page, the chat has the next one
+	$(CARGO) build --profile quick --locked --bin $(BIN)
+	@$(CARGO) run --quiet --profile quick --locked -- demo-pool --port $(PORT) $(ARGS)
 
 test-kill: ## Send SIGKILL during writes and deliveries, print the figures; KILL_SEED=n repeats a run
 	KILLS=$(or $(KILLS),100) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 mission_control::kill
