@@ -20,7 +20,7 @@ pub(super) struct Book {
 
 /// The count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Tally {
+struct PoolTally {
     asked: usize,
     answered: usize,
     lost: usize,
@@ -49,9 +49,9 @@ impl Book {
 }
 
 /// Counts each text: the same message may be written twice, and then has two replies.
-fn tally(asked: &[String], queue: &[(String, String)], replies: &[String]) -> Tally {
+fn tally(asked: &[String], queue: &[(String, String)], replies: &[String]) -> PoolTally {
     let mut expected: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    let mut tally = Tally { asked: asked.len(), ..Tally::default() };
+    let mut tally = PoolTally { asked: asked.len(), ..PoolTally::default() };
     for (text, status) in queue {
         let (all, done) = expected.entry(reply_to(text)).or_default();
         *all += 1;
@@ -75,7 +75,7 @@ fn tally(asked: &[String], queue: &[(String, String)], replies: &[String]) -> Ta
 
 #[cfg(test)]
 mod tests {
-    use super::{Tally, tally};
+    use super::{PoolTally, tally};
 
     #[test]
     fn what_is_lost_and_what_is_sent_twice() {
@@ -99,8 +99,13 @@ mod tests {
             let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
             let queue: Vec<_> =
                 queue.iter().map(|(text, status)| ((*text).to_owned(), (*status).to_owned())).collect();
-            let expected =
-                Tally { asked: asked.len(), answered: *answered, lost: *lost, twice: *twice, dead: *dead };
+            let expected = PoolTally {
+                asked: asked.len(),
+                answered: *answered,
+                lost: *lost,
+                twice: *twice,
+                dead: *dead,
+            };
             assert_eq!(
                 tally(&texts(asked), &queue, &texts(replies)),
                 expected,

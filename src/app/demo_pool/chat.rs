@@ -175,7 +175,9 @@ impl Chat {
         let mut owner = talks.filter(|talk| talk["conversationId"] == user["conversationId"]);
         let owner = owner.next().and_then(|talk| talk["workerId"].as_str());
         let workers: Value = pool.workers.iter().map(|worker| worker.shown(owner)).collect();
-        Ok(Reply::json_of(&json!({"lines": lines, "workers": workers, "book": pool.book.count(&asked)?})))
+        let typing = self.telegram.actions().len();
+        let book = pool.book.count(&asked)?;
+        Ok(Reply::json_of(&json!({"lines": lines, "workers": workers, "book": book, "typing": typing})))
     }
 
     fn pool(&self) -> Result<&Pool, String> {
@@ -186,11 +188,11 @@ impl Chat {
 
     fn say(&self, body: &[u8]) -> Result<(), String> {
         #[derive(Deserialize)]
-        struct Wanted {
+        struct SayRequest {
             text: String,
         }
         let pool = self.pool()?;
-        let wanted: Wanted =
+        let wanted: SayRequest =
             serde_json::from_slice(body).map_err(|why| format!("The body is not understood: {why}"))?;
         // One line, so that the scripted model finds all of it in its prompt.
         let text = wanted.text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -209,11 +211,11 @@ impl Chat {
 
     fn kill(&self, body: &[u8]) -> Result<(), String> {
         #[derive(Deserialize)]
-        struct Wanted {
+        struct KillRequest {
             worker: usize,
         }
         let pool = self.pool()?;
-        let wanted: Wanted =
+        let wanted: KillRequest =
             serde_json::from_slice(body).map_err(|why| format!("The body is not understood: {why}"))?;
         let Some(worker) = wanted.worker.checked_sub(1).filter(|at| pool.workers.get(*at).is_some()) else {
             return Err(format!(

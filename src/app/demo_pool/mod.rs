@@ -191,10 +191,10 @@ fn introduction(board: &Board, chat: &Server) -> String {
 }
 
 /// The worker processes.
-struct Crew(Vec<Member>);
+struct Crew(Vec<DemoWorker>);
 
 /// A worker with its restarts.
-struct Member {
+struct DemoWorker {
     setting: Setting,
     process: Option<Runtime>,
     restart_at: Instant,
@@ -203,21 +203,21 @@ struct Member {
 
 impl Crew {
     fn start(board: &Board, token: &Secret, parts: &StandIns) -> Result<Self, String> {
-        let mut members = Vec::new();
+        let mut workers = Vec::new();
         for number in 1..=WORKERS {
             let mut setting = Setting::of_worker(&board.url, token, &parts.access, number)?;
             setting.set("TELEGRAM_API_BASE_URL", parts.api_url.clone());
             setting.set("POLL_INTERVAL_MS", "250".to_owned());
             let view = WorkerView::new(setting.state_dir().join(WORKER_IDS));
-            let mut member = Member { setting, process: None, restart_at: Instant::now(), view };
-            member.start().map_err(|why| format!("a worker of the demo cannot be started: {why}"))?;
-            members.push(member);
+            let mut worker = DemoWorker { setting, process: None, restart_at: Instant::now(), view };
+            worker.start().map_err(|why| format!("a worker of the demo cannot be started: {why}"))?;
+            workers.push(worker);
         }
-        Ok(Self(members))
+        Ok(Self(workers))
     }
 
     fn views(&self) -> Vec<WorkerView> {
-        self.0.iter().map(|member| member.view.clone()).collect()
+        self.0.iter().map(|worker| worker.view.clone()).collect()
     }
 
     /// Kills workers on demand, and restarts those that have ended, until a signal.
@@ -226,12 +226,12 @@ impl Crew {
         loop {
             select! {
                 recv(signals) -> _ => return,
-                recv(kills) -> number => if let Some(member) = number.ok().and_then(|number| self.0.get_mut(number)) {
-                    member.kill();
+                recv(kills) -> number => if let Some(worker) = number.ok().and_then(|number| self.0.get_mut(number)) {
+                    worker.kill();
                 },
                 default(LOOK) => {}
             }
-            self.0.iter_mut().for_each(Member::look);
+            self.0.iter_mut().for_each(DemoWorker::look);
             if sweep <= Instant::now() {
                 board.sweep();
                 sweep = Instant::now() + SWEEP;
@@ -240,13 +240,13 @@ impl Crew {
     }
 
     fn stop(self) {
-        for process in self.0.into_iter().filter_map(|member| member.process) {
+        for process in self.0.into_iter().filter_map(|worker| worker.process) {
             process.stop();
         }
     }
 }
 
-impl Member {
+impl DemoWorker {
     fn start(&mut self) -> io::Result<()> {
         let process = Runtime::start(&self.setting, io::stderr())?;
         self.view.started(process.id());
