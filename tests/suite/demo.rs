@@ -10,6 +10,8 @@ mod command;
 mod guardrails;
 /// SIGKILL of the demo itself.
 mod killed;
+/// The worker pool with its chat.
+mod pool;
 /// Another gateway, and its limit of turns.
 mod turn_limit;
 
