@@ -385,7 +385,7 @@ mod tests {
                 Record { tries, unanswered_question, job: Some(Box::new(own)), ..Record::default() };
             if let Some(attempt) = sent {
                 let session = SessionKey::new("agent:main:af:1");
-                recover_turn::begin(&mut record.sent, &session, GATEWAY_AGENT, attempt, Millis(1));
+                recover_turn::begin(&mut record.sent, &session, GATEWAY_AGENT, attempt, true, Millis(1));
             }
             assert_eq!(is_of_another(&record, last), expected, "{about}");
         }
