@@ -43,6 +43,11 @@ fn think(prompt: &Prompt) -> Thought {
     if let Some(rest) = after("FAIL ") {
         return Thought::fail(400, rest);
     }
+    // Only a turn that a restarted gateway resumes, with a text of its own, is answered.
+    if let Some(rest) = after("HANG ") {
+        let is_resumed = prompt.text.contains("[System]");
+        return if is_resumed { Thought::say(format!("re: {rest}")) } else { Thought::hang() };
+    }
     // The first attempt fails.
     if let Some(rest) = after("SECOND ") {
         return if prompt.text.contains(" try 1]") {
@@ -157,11 +162,21 @@ impl PoolBench {
 
     /// The gateway crashes and starts again with its sessions.
     pub(super) fn restart_gateway(&self) {
-        let mut gateway = self.gateway.lock().unwrap();
-        gateway.end();
+        self.crash_gateway();
+        self.start_gateway();
+    }
+
+    /// The gateway crashes.
+    pub(super) fn crash_gateway(&self) {
+        self.gateway.lock().unwrap().end();
         if let Some(server) = self.turns.lock().unwrap().take() {
             server.stop(Duration::ZERO);
         }
+    }
+
+    /// The crashed gateway starts again with its sessions, and resumes its interrupted turns after some seconds.
+    pub(super) fn start_gateway(&self) {
+        let mut gateway = self.gateway.lock().unwrap();
         *gateway = gateway.restarted();
         until_free(&self.turns_address);
         *self.turns.lock().unwrap() = Some(serve_gateway(&gateway, &self.turns_address));

@@ -168,6 +168,28 @@ fn another_worker_on_the_gateway_looks_for_the_turn_first() {
     assert_eq!(bench.runs(), 1);
 }
 
+/// The gateway crashes in the turn of another worker and resumes it. An agent of a pool has no tools that the resumed turn could
+/// lack, so its answer is taken, and no model is asked again.
+#[test]
+fn another_worker_takes_the_answer_of_a_resumed_turn() {
+    let bench = bench();
+    let job = bench.ask("c1", "HANG hello");
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let worker = bench.worker(first.path()).start();
+    until_running(&bench);
+    // The gateway dies first: it would end the turn of a client that hangs up.
+    bench.crash_gateway();
+    worker.kill();
+    bench.start_gateway();
+    until("the resumed turn", || bench.runs() == 2);
+    assert!(bench.backend.lose_lease(&job));
+    let mut worker = bench.worker(second.path()).start();
+    worker.wait_for_log("The session has this question already");
+    bench.until_done(&job);
+    assert_eq!(bench.sent_and_appended("c1", "re: hello"), (1, 1));
+    assert_eq!(bench.runs(), 2);
+}
+
 /// The last attempt of another worker counts: its first one has failed, and its second one was answered and paid for.
 #[test]
 fn another_worker_on_the_gateway_adopts_a_later_attempt() {
