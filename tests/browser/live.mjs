@@ -21,7 +21,7 @@ for (const [name, value] of Object.entries({ BASE_URL, ADMIN_KEY, ACCOUNT_ID, SE
   if (!value) { console.error(`${name} is not set; \`mission-control-runtime local\` prints it, and BINARY is the program`); process.exit(2); }
 }
 
-const PATIENCE = 15_000;
+const PATIENCE = 40_000;
 const PHONE = { width: 390, height: 844 };
 const WIDE = { width: 1440, height: 900 };
 const EVIL = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>';
