@@ -62,7 +62,7 @@ fn verify_manifest(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
     let text = read_text(path, MANIFEST_BYTES_MAX).map_err(|why| vec![format!("{shown} {why}.")])?;
     // Only a manifest has the field `skills`, and only a bundle has files of its own.
     if let Ok(bundle) = serde_json::from_str::<ManifestSkill>(&text) {
-        return verify_bundle(path, bundle, as_json);
+        return verify_bundle(path, &bundle, as_json);
     }
     let manifest: SkillManifest = serde_json::from_str(&text)
         .map_err(|why| vec![format!("{shown} is neither a manifest of skills nor a bundle: {why}.")])?;
@@ -92,7 +92,7 @@ fn verify_manifest(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
 }
 
 /// A bundle, as `skills pack` prints it: packed again, it must be the same.
-fn verify_bundle(path: &Path, bundle: ManifestSkill, as_json: bool) -> Result<Exit, Vec<String>> {
+fn verify_bundle(path: &Path, bundle: &ManifestSkill, as_json: bool) -> Result<Exit, Vec<String>> {
     let shown = path.display();
     let of = |file: &ManifestFile| (file.path.clone(), file.content.clone());
     let files = bundle.files.iter().map(of).collect();

@@ -79,9 +79,9 @@ mod tests {
 
     #[test]
     fn what_is_lost_and_what_is_sent_twice() {
-        let re = "You wrote: a";
         // Asked, in the queue, replies; answered, lost, twice, dead.
         type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str], [usize; 4]);
+        let re = "You wrote: a";
         let rows: &[Row<'_>] = &[
             (&[], &[], &[], [0; 4]),
             (&["a"], &[("a", "queued")], &[], [0; 4]),

@@ -13,7 +13,7 @@
 //! every 15 s. Early probes matter, because a new turn must precede the gateway's own recovery of interrupted
 //! turns. A probe does not detect every problem (a wrong token, for example), so a single row that needs a turn goes
 //! first. If that row ends without reaching the gateway, the next row takes its place. The next row also goes when the
-//! first has shown nothing for ten seconds, so that one hung session holds back no other.
+//! first has shown nothing for ten seconds, so that one hung session holds back no other. A sign of any of them counts.
 
 use std::time::Duration;
 
@@ -26,22 +26,23 @@ const FIRST_MINUTE: Duration = Duration::from_mins(1);
 /// The interval of the later probes.
 const LATE: Duration = Duration::from_secs(15);
 
-/// How long a trial may show nothing before another row goes on trial. Working gateways accept a turn at once.
+/// How long a trial may show nothing before another row joins it. Working gateways accept most turns earlier.
 const TRIAL_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum BreakerState {
     Closed,
-    Open { since: Millis, probe_at: Millis, probing: bool },
-    HalfOpen { since: Millis, trial: Option<TurnOnTrial> },
-}
-
-/// The last row on trial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct TurnOnTrial {
-    job: u64,
-    /// When the next row may go on trial.
-    until: Millis,
+    Open {
+        since: Millis,
+        probe_at: Millis,
+        probing: bool,
+    },
+    /// The jobs on trial, and when another one may join them; none if one may at once.
+    HalfOpen {
+        since: Millis,
+        trials: Vec<u64>,
+        next_at: Option<Millis>,
+    },
 }
 
 /// How many turns may start.
@@ -81,25 +82,26 @@ impl GatewayBreaker {
     pub(super) fn lets_in(&self, now: Millis) -> TurnAllowance {
         match self.state {
             BreakerState::Closed => TurnAllowance::All,
-            BreakerState::HalfOpen { trial, .. } if trial.is_none_or(|trial| trial.until <= now) => {
+            BreakerState::HalfOpen { next_at, .. } if next_at.is_none_or(|at| at <= now) => {
                 TurnAllowance::One
             }
             BreakerState::Open { .. } | BreakerState::HalfOpen { .. } => TurnAllowance::None,
         }
     }
 
-    /// When the next row may go on trial, although the last one has shown nothing.
+    /// When the next row may go on trial, although those on trial have shown nothing.
     pub(super) fn next_trial_at(&self) -> Option<Millis> {
         match self.state {
-            BreakerState::HalfOpen { trial, .. } => trial.map(|trial| trial.until),
+            BreakerState::HalfOpen { next_at, .. } => next_at,
             BreakerState::Closed | BreakerState::Open { .. } => None,
         }
     }
 
     /// A turn of this row starts.
     pub(super) fn begins(&mut self, number: u64, now: Millis) {
-        if let BreakerState::HalfOpen { trial, .. } = &mut self.state {
-            *trial = Some(TurnOnTrial { job: number, until: now + TRIAL_MAX });
+        if let BreakerState::HalfOpen { trials, next_at, .. } = &mut self.state {
+            trials.push(number);
+            *next_at = Some(now + TRIAL_MAX);
         }
     }
 
@@ -118,7 +120,7 @@ impl GatewayBreaker {
 
     /// The gateway has accepted the row's turn, or has answered it in some other way.
     pub(super) fn found_reachable(&mut self, number: u64) {
-        if self.state.is_trial_of(number) {
+        if matches!(&self.state, BreakerState::HalfOpen { trials, .. } if trials.contains(&number)) {
             self.state = BreakerState::Closed;
             self.why = None;
         }
@@ -126,10 +128,11 @@ impl GatewayBreaker {
 
     /// The row ended or pauses without having reached the gateway.
     pub(super) fn found_nothing(&mut self, number: u64) {
-        if self.state.is_trial_of(number)
-            && let BreakerState::HalfOpen { trial, .. } = &mut self.state
-        {
-            *trial = None;
+        if let BreakerState::HalfOpen { trials, next_at, .. } = &mut self.state {
+            if trials.last() == Some(&number) {
+                *next_at = None;
+            }
+            trials.retain(|trial| *trial != number);
         }
     }
 
@@ -160,19 +163,13 @@ impl GatewayBreaker {
     pub(super) fn probed(&mut self, trouble: Option<&str>, now: Millis) {
         let BreakerState::Open { since, .. } = self.state else { return };
         match trouble {
-            None => self.state = BreakerState::HalfOpen { since, trial: None },
+            None => self.state = BreakerState::HalfOpen { since, trials: Vec::new(), next_at: None },
             Some(why) => {
                 let probe_at = now + Self::schedule(since, now);
                 self.state = BreakerState::Open { since, probe_at, probing: false };
                 self.why = Some(why.to_owned());
             }
         }
-    }
-}
-
-impl BreakerState {
-    fn is_trial_of(&self, number: u64) -> bool {
-        matches!(self, Self::HalfOpen { trial: Some(trial), .. } if trial.job == number)
     }
 }
 
@@ -248,6 +245,24 @@ mod tests {
         breaker.found_reachable(8);
         assert_eq!(breaker.lets_in(Millis(12_000)), TurnAllowance::All);
         assert_eq!(breaker.next_trial_at(), None);
+    }
+
+    /// A gateway may need more than ten seconds for each turn's first sign.
+    #[test]
+    fn a_late_sign_of_an_earlier_trial_counts() {
+        let mut breaker = GatewayBreaker::new();
+        breaker.found_unreachable("restarting", None, Millis(0));
+        assert!(breaker.probe(Millis(1_000)));
+        breaker.probed(None, Millis(1_000));
+        for (number, second) in [(7, 2), (8, 12), (9, 22)] {
+            let now = Millis(second * 1_000);
+            assert_eq!(breaker.lets_in(now), TurnAllowance::One, "{number}");
+            breaker.begins(number, now);
+        }
+        breaker.found_nothing(9);
+        assert_eq!(breaker.lets_in(Millis(22_001)), TurnAllowance::One, "the last one has ended");
+        breaker.found_reachable(7);
+        assert_eq!((breaker.lets_in(Millis(22_001)), breaker.why()), (TurnAllowance::All, None));
     }
 
     #[test]

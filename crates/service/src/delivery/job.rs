@@ -261,7 +261,7 @@ fn look_for_turn_of_another(
     let at = job.work.created_at();
     let now = deps.clock.now();
     deps.with_log(job, |record| {
-        recover_turn::begin(&mut record.sent, session, GATEWAY_AGENT, attempt, true, at).lost = Some(now);
+        recover_turn::begin(&mut record.sent, session, GATEWAY_AGENT, attempt, false, at).lost = Some(now);
         record.tries = attempt;
         record.requests = record.requests.max(1);
     });
