@@ -40,8 +40,8 @@ fuzz() {
     mkdir -p "$work" "$out/findings/$target"
     local known=("fuzz/corpus/$target")
     if [ -d "fuzz/regressions/$target" ]; then known+=("fuzz/regressions/$target"); fi
-    # An input that takes some seconds is a finding, too, and so is one that needs a gigabyte.
-    if "$bin/$target" -seed="$seed" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=8192 \
+    # An input that takes 25 seconds is a finding, too, and so is one that needs a gigabyte.
+    if "$bin/$target" -seed="$seed" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=1024 -max_len=8192 \
         -dict="fuzz/dictionaries/$target.dict" -artifact_prefix="$out/findings/$target/" -print_final_stats=1 \
         "$work" "${known[@]}" >"$log" 2>&1; then
         local runs

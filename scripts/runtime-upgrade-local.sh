@@ -138,8 +138,9 @@ starts() {
 
 # Watches the new containers for a while.
 watch_containers() {
-    local before began=$SECONDS
+    local before began
     before=$(starts)
+    began=$SECONDS
     say "ready; watching the new containers for $confirm s"
     while [ $((SECONDS - began)) -lt "$confirm" ]; do
         if [ "$(starts)" != "$before" ]; then return 1; fi

@@ -33,7 +33,7 @@ async function mutation(path, args) {
 
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--headless', '--no-sandbox', '--disable-gpu'] });
 const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-page.setDefaultTimeout(6000);
+page.setDefaultTimeout(30_000);
 const complaints = []; // errors of the browser's console; a refused sign-in is reported there as 401
 page.on('console', message => { if (message.type() === 'error' && !message.text().includes('401')) complaints.push(message.text()); });
 page.on('pageerror', error => complaints.push(error.stack));

@@ -21,7 +21,7 @@ for (const [name, value] of Object.entries({ BASE_URL, ADMIN_KEY, ACCOUNT_ID, SE
   if (!value) { console.error(`${name} is not set; \`mission-control-runtime local\` prints it, and BINARY is the program`); process.exit(2); }
 }
 
-const PATIENCE = 15_000;
+const PATIENCE = 40_000;
 const PHONE = { width: 390, height: 844 };
 const WIDE = { width: 1440, height: 900 };
 const EVIL = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>';
@@ -284,7 +284,7 @@ await check('a click retries a dead letter and removes it from the list', async 
   await page.click(`#dead [data-id="${letter}"] [data-act=retry]`);
   await page.waitForSelector(`#dead [data-id="${letter}"]`, { state: 'detached' });
   await page.waitForSelector(`#recent [data-id="${letter}"][data-state=answered]`);
-  assert.equal((await health()).delivery.dead, 0);
+  assert.ok(!JSON.stringify((await operator('/overview')).dead).includes(letter));
 });
 
 await check('the timeline of a delivery opens and stays open', async () => {
@@ -317,13 +317,15 @@ await check('a dead letter is dropped after a confirmation', async () => {
   await page.click(`${one} [data-act=drop]`);
   await page.keyboard.press('Escape');
   await page.waitForSelector(`${one} [data-act=drop]`);
-  assert.equal((await health()).delivery.dead, 1);
+  const dropped = await page.getAttribute(one, 'data-id');
+  const isDead = async () => JSON.stringify((await operator('/overview')).dead).includes(dropped);
+  assert.ok(await isDead(), 'Escape drops nothing');
   await page.click(`${one} [data-act=drop]`);
   assert.equal(await page.evaluate(() => document.activeElement?.hasAttribute('data-yes')), true);
   await page.click(`${one} [data-yes]`);
   await page.waitForSelector(one, { state: 'detached' });
   await page.waitForSelector(`${row('recent', 'dropper')}[data-state=dropped]`);
-  assert.equal((await health()).delivery.dead, 0);
+  assert.ok(!await isDead());
 });
 
 await check('markup in texts of people and agents stays text', async () => {
@@ -375,7 +377,7 @@ await check('a budget has a bar, says when it is used up, and is raised or reset
   await page.emulateMedia({ colorScheme: 'light' });
   await page.click(`${one} [data-act=raise]`);
   await page.waitForSelector(`${one}:has-text("of 30,000 tokens")`);
-  await page.waitForSelector(row('unsettled', 'spender'), { state: 'detached' });
+  // The row that waited runs now, and reaches the new limit.
   await of('yes');
   await page.click(`${one} [data-act=reset]`);
   await of('no');
@@ -408,12 +410,19 @@ await check('a task that is called ready without work is listed, and its facts s
 });
 
 await check('each guardrail stands on the page with its value and its state', async () => {
-  const all = Object.entries((await health()).guardrails);
+  const all = Object.keys((await health()).guardrails);
   assert.ok(all.length >= 15, `${all.length}`);
-  for (const [name, { value, isDefault, state }] of all) {
-    const text = await page.textContent(`#guardrails [data-limit=${name}]`);
+  for (const name of all) {
+    const look = async () => ({ text: await page.textContent(`#guardrails [data-limit=${name}]`), ...(await health()).guardrails[name] });
+    const agrees = ({ text, state }) => text.toLowerCase().includes(state.slice(0, 5).toLowerCase());
+    let seen = await look();
+    // A turn may end between the page's request and ours.
+    for (const until = Date.now() + PATIENCE; !agrees(seen) && Date.now() < until; seen = await look()) {
+      await page.waitForResponse(answer => answer.url().endsWith('/overview'));
+    }
+    const { text, value, isDefault, state } = seen;
     for (const words of [name, value ?? 'not set', isDefault && value !== null ? 'default' : '']) assert.ok(text.includes(words), `${words}: ${text}`);
-    assert.ok(text.toLowerCase().includes(state.slice(0, 5).toLowerCase()), `${state}: ${text}`);
+    assert.ok(agrees(seen), `${state}: ${text}`);
   }
   await picture(page, 'guardrails-light');
 });

@@ -102,7 +102,7 @@ end() {
         has_ended "$group" 80 && return
     fi
     kill -KILL -- "-$group" 2>/dev/null
-    has_ended "$group" 100 || fail 'the gateway does not end'
+    has_ended "$group" 600 || fail 'the gateway does not end'
     rm -f "$folder/group"
 }
 

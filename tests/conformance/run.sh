@@ -61,7 +61,7 @@ start_model() {
     rm -f "$scratch/mock"
     MOCK_REQUESTS=$folder/requests setsid "$node" tests/conformance/mock-model.mjs "$1" >"$scratch/mock" 2>"$scratch/mock.log" &
     mock=$!
-    for ((tenths = 0; tenths < 100; tenths += 1)); do
+    for ((tenths = 0; tenths < 600; tenths += 1)); do
         if [ -s "$scratch/mock" ]; then return; fi
         sleep 0.1
     done

@@ -84,14 +84,14 @@ in_container() {
 status() {
     local url=$1
     shift
-    curl --silent --max-time 5 --output body --write-out '%{http_code}' "$@" "$url"
+    curl --silent --max-time 60 --output body --write-out '%{http_code}' "$@" "$url"
 }
 
 # status_from NAME URL [CURL OPTION…]: the same from the network of a container.
 status_from() {
     local name=$1
     shift
-    nsenter --net="/proc/${holders[$name]}/ns/net" curl --silent --max-time 5 --output body --write-out '%{http_code}' "${@:2}" "$1"
+    nsenter --net="/proc/${holders[$name]}/ns/net" curl --silent --max-time 60 --output body --write-out '%{http_code}' "${@:2}" "$1"
 }
 
 answers() { [ "$(status "$1")" = "$2" ]; }

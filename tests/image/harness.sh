@@ -37,10 +37,10 @@ contains() { grep -qF -e "$2" "$1"; }
 lacks() { ! grep -qF -e "$2" "$1"; }
 count() { grep -cF -e "$2" "$1" || true; }
 
-# Waits until a command succeeds, for at most 20 seconds.
+# Waits until a command succeeds, for at most 100 seconds: a loaded machine is slow.
 eventually() {
     local tenths
-    for ((tenths = 0; tenths < 200; tenths += 1)); do
+    for ((tenths = 0; tenths < 1000; tenths += 1)); do
         if "$@"; then return; fi
         sleep 0.1
     done

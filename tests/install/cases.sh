@@ -15,13 +15,13 @@ failed() {
 installer() {
     local expected=$1 words=$2 code=0
     shift 2
-    output=$(inside env MISSION_CONTROL_WAIT="${wait-30}" MISSION_CONTROL_CONFIRM=2 sh /mnt/packaging/install.sh "$@" 2>&1) || code=$?
+    output=$(inside env MISSION_CONTROL_WAIT="${wait-120}" MISSION_CONTROL_CONFIRM=2 sh /mnt/packaging/install.sh "$@" 2>&1) || code=$?
     [ "$code" = "$expected" ] || failed "install.sh $*: exit code $code, not $expected: $output"
     case $output in *"$words"*) ;; *) failed "install.sh $*: \`$words\` is missing in: $output" ;; esac
 }
 
 property() { inside systemctl show --value --property="$2" "$1"; }
-health() { curl -s -o /dev/null -w '%{http_code}' --max-time 2 "http://127.0.0.1:$runtime_port/health" || true; }
+health() { curl -s -o /dev/null -w '%{http_code}' --max-time 20 "http://127.0.0.1:$runtime_port/health" || true; }
 
 # Whether the journal of a unit has these words.
 says() { inside journalctl --sync && inside journalctl --no-pager -o cat -u "$1" >"$work/journal" && grep -q "$2" "$work/journal"; }
@@ -33,9 +33,9 @@ send() {
     done' "$1" "$2"
 }
 
-# Waits up to 60 s for a command to succeed. The state must last; a state that may pass by is looked up in the journal.
+# Waits at least 180 s for a command to succeed. The state must last; a state that may pass by is looked up in the journal.
 until_true() {
-    for _ in $(seq 600); do if "$@"; then return; fi; sleep 0.1; done
+    for _ in $(seq 1800); do if "$@"; then return; fi; sleep 0.1; done
     failed "never true: $*"
 }
 
@@ -138,7 +138,7 @@ inside rm -r /opt/openclaw
 key=$(sed -n 's/^ADMIN_KEY=//p' "$work/board")
 account=$(sed -n 's/^ACCOUNT_ID=//p' "$work/board")
 ask() {
-    curl -s --max-time 5 -H "Authorization: Convex $key" -H 'Content-Type: application/json' \
+    curl -s --max-time 30 -H "Authorization: Convex $key" -H 'Content-Type: application/json' \
         "http://127.0.0.1:$board_port/api/$1" -d "{\"path\":\"$2\",\"format\":\"json\",\"args\":[{\"accountId\":\"$account\"$3}]}"
 }
 inside sh -c 'mkdir -p /run/systemd/system && cat > /run/systemd/system/openclaw-gateway.service' <<'END'
@@ -189,19 +189,18 @@ refused 'a full disk' 'free space on this disk' upgrade /mnt/work/next
 inside rm /filler
 
 # --- Upgrades.
-wait=10
 refused_build() {
     local name=$1 words=$2 before
     before=$(build)
     installer 1 "$words" upgrade "/mnt/work/$3"
     [ "$before" = "$(build)" ] || failed "$name is still selected"
-    is_healthy || failed "$name: the old build does not answer"
+    until_true is_healthy
     inside test ! -e $lib/on-trial || failed "$name: still on trial"
     passed "$name: the build before runs again"
 }
 old=$(build)
-refused_build 'a build that exits' 'it cannot start' exits
-wait=3 refused_build 'a build that never gets ready' 'does not work' never-ready
+wait=10 refused_build 'a build that exits' 'it cannot start' exits
+wait=10 refused_build 'a build that never gets ready' 'does not work' never-ready
 [ "$(inside ls $lib/builds | wc -l)" = 1 ] || failed 'a bad build was kept'
 
 # --- Interrupted upgrades: one is asked to end, one is killed.
@@ -225,7 +224,7 @@ for signal in TERM KILL; do
 done
 
 pid=$(property $unit MainPID)
-wait=30 installer 0 'Installed: ' upgrade "/mnt/work/release.tar.gz" --sha256 "$(sha256sum "$work/release.tar.gz" | cut -d ' ' -f 1)"
+installer 0 'Installed: ' upgrade "/mnt/work/release.tar.gz" --sha256 "$(sha256sum "$work/release.tar.gz" | cut -d ' ' -f 1)"
 [ "$(build)" != "$old" ] && [ "$(property $unit MainPID)" != "$pid" ] || failed 'the upgrade did not restart the service'
 is_healthy || failed 'no answer after the upgrade'
 passed 'an upgrade from a release archive'

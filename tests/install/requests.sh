@@ -6,7 +6,7 @@ requests=/var/lib/mission-control-upgrade
 installer_unit=mission-control-upgrade.service
 answers=$lib/upgrade-result
 
-inside sh -c "mkdir -p /run/systemd/system/$installer_unit.d; printf '[Service]\nEnvironment=MISSION_CONTROL_WAIT=20 MISSION_CONTROL_CONFIRM=3\n' > /run/systemd/system/$installer_unit.d/test.conf; systemctl daemon-reload"
+inside sh -c "mkdir -p /run/systemd/system/$installer_unit.d; printf '[Service]\nEnvironment=MISSION_CONTROL_WAIT=30 MISSION_CONTROL_CONFIRM=3\n' > /run/systemd/system/$installer_unit.d/test.conf; systemctl daemon-reload"
 [ "$(inside stat -c '%a %U' $requests)" = '700 mission-control' ] || failed 'the folder of requests'
 [ "$(property mission-control-upgrade.path ActiveState)" = active ] || failed 'the path unit is not active'
 output=$(inside systemd-analyze verify /usr/local/lib/systemd/system/mission-control-upgrade.path 2>&1) && [ -z "$output" ] || failed "verify the path unit: $output"

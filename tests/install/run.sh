@@ -129,7 +129,7 @@ inside() {
     nsenter --target "$init" --mount --uts --ipc --net --pid -- \
         env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$@"
 }
-for _ in $(seq 300); do
+for _ in $(seq 900); do
     case $(inside systemctl is-system-running 2>/dev/null || true) in running | degraded) booted=yes && break ;; esac
     kill -0 "$machine_pid" 2>/dev/null || break
     sleep 0.1

@@ -36,7 +36,7 @@ class Results {
   }
   get count() { return this.#all.length; }
   async next(fits, what) {
-    const until = Date.now() + 20_000;
+    const until = Date.now() + 60_000;
     for (;;) {
       const found = this.#all.find(fits);
       if (found) return found;

@@ -18,7 +18,7 @@ answer=
 post() {
     local path=$1 body=$2
     shift 2
-    answer=$(curl --silent --show-error --noproxy '*' --max-time 20 --write-out '\n%{http_code}' \
+    answer=$(curl --silent --show-error --noproxy '*' --max-time 60 --write-out '\n%{http_code}' \
         --header 'Content-Type: application/json' "$@" --data-binary "$body" "$CONVEX_URL$path" 2>&1)
 }
 

@@ -20,8 +20,8 @@ TYPESCRIPT=5.9.3
 PLAYWRIGHT=1.65.1
 
 # Time limits: a stage that hangs is killed.
-CLIENT_SECONDS=60
-BROWSER_SECONDS=120
+CLIENT_SECONDS=180
+BROWSER_SECONDS=300
 
 target=${CARGO_TARGET_DIR:-target}
 binary=${BINARY:-$target/debug/mission-control-runtime}
@@ -66,7 +66,7 @@ start() {
     local tenths=0
     # The admin key is the last line.
     until grep -q '^ADMIN_KEY=.' "$scratch/out"; do
-        if ! kill -0 "$server" 2>/dev/null || [ "$((tenths += 1))" -gt 200 ]; then
+        if ! kill -0 "$server" 2>/dev/null || [ "$((tenths += 1))" -gt 600 ]; then
             echo "FAIL  $binary does not start:"
             cat "$scratch/err"
             return 1
@@ -87,7 +87,7 @@ stop() {
     local tenths=0 code
     kill -TERM "$server"
     while kill -0 "$server" 2>/dev/null; do
-        if [ "$((tenths += 1))" -gt 100 ]; then
+        if [ "$((tenths += 1))" -gt 300 ]; then
             echo "FAIL  the server does not stop"
             return 1
         fi

@@ -2,20 +2,19 @@
 //! own crashes are counted as crashes, and `why` reports them.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mission_control_runtime::clock::{Clock as _, SystemClock};
-use mission_control_runtime::demo::gateway::{Prompt, Release, Thought};
+use mission_control_runtime::demo::gateway::{Fault, Prompt, Release, ScriptedGateway, Thought};
 use mission_control_runtime::ledger;
 use serde_json::{Value, json};
 
 use super::operator::as_operator;
 use super::polite;
-use super::processes::Stack;
+use super::processes::{Stack, options, serve};
 use crate::support::dice::Dice;
 use crate::support::forge::forge;
 use crate::support::program::private;
@@ -77,8 +76,8 @@ fn a_message_survives_four_kills_of_the_runtime_in_its_turn() {
     assert!(output["cost"].as_str().unwrap().contains("asked 5 times"), "{output}");
 }
 
-/// The note of a turn is on disk, and the request never arrives. At a gateway whose turns outlive their
-/// client, its list of sessions shows that, within seconds.
+/// The note of a turn is on disk, and the gateway never receives the request. At a gateway whose turns outlive
+/// their client, its list of sessions shows that, within seconds.
 #[test]
 fn a_turn_never_received_is_sent_again_within_seconds() {
     let names: Vec<String> = (0..40).map(|number| format!("a{number}")).collect();
@@ -92,16 +91,20 @@ fn a_turn_never_received_is_sent_again_within_seconds() {
         },
     );
     let gateway = stack.variable("OPENCLAW_GATEWAY_URL");
-    // Requests to it never arrive.
-    let nowhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    // It answers each probe and runs no turn, so the first 20 turns wait at it. Its books are its own.
+    let mut deaf = options(&names);
+    deaf.release = Release::V2026_2_19;
+    with_status(&mut deaf);
+    let deaf = ScriptedGateway::new(deaf, Arc::new(polite));
+    deaf.faults().always(Fault::StallBefore);
+    let server = serve(&deaf, "127.0.0.1:0");
     stack.kill();
-    stack.set_variable("OPENCLAW_GATEWAY_URL", &format!("http://{}", nowhere.local_addr().unwrap()));
+    stack.set_variable("OPENCLAW_GATEWAY_URL", &format!("http://{}", server.local_addr()));
     for number in 0..200 {
         let name = names[number % names.len()];
         let task = stack.task("in_progress", &[name]);
         stack.board.person_says(&task, &format!("@{name}, number {number}"));
     }
-    // The rows are there before a probe finds the gateway silent.
     stack.start();
     assert_eq!(stack.ask("POST", "/nudge", ""), 202);
     stack.until("twenty notes", |_| {
@@ -110,7 +113,8 @@ fn a_turn_never_received_is_sent_again_within_seconds() {
     });
     stack.kill();
     stack.set_variable("OPENCLAW_GATEWAY_URL", &gateway);
-    drop(nowhere);
+    deaf.end();
+    drop(server);
     let began = Instant::now();
     stack.start();
     // In addition it is killed at random, with turns that continue without it.

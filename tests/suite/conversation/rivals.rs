@@ -10,6 +10,7 @@ use mission_control_runtime::model::{AccountId, LedgerSync};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::processes::Stack;
@@ -66,6 +67,15 @@ fn says_foreign(address: &str) -> bool {
     let answer = agent().get(format!("http://{address}/health")).call();
     let body = answer.and_then(|mut answer| answer.body_mut().read_to_string()).unwrap_or_default();
     body.contains("\"foreign_instance\"")
+}
+
+/// Sets a flag at its end, also when an assertion fails.
+struct Setting<'a>(&'a AtomicBool);
+
+impl Drop for Setting<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn is_typing(row: &Value) -> bool {
@@ -134,23 +144,41 @@ fn a_late_call_of_a_killed_runtime_does_not_end_the_next_one() {
     assert!(stack.health()["delivery"]["foreignInstance"].is_null());
 }
 
+/// New rows keep the first program at work until the second one has left: only work shows it. The interval of the
+/// second one is long enough for a pause of the first one on a slow disk.
 #[test]
 fn the_second_program_stops_without_a_turn_or_disturbance() {
     let stack = Stack::set(&SLUGS, slow, &[(STAND_BACK, "1000"), ("FOLD_MAX", "1")]);
     let tasks = tasks(&stack);
-    load(&stack, &tasks, 200);
+    load(&stack, &tasks, 100);
     stack.begun();
-    let mut other = stack.another();
-    let address = other.address();
-    let line = other.wait_for_log("Another runtime works on this account");
+    let mut other = stack.another_with(&[("DELIVERY_INTERVAL", "5000")]);
+    let (has_left, board) = (AtomicBool::new(false), &stack.board);
+    let (address, line, (code, log), more) = std::thread::scope(|scope| {
+        let feeder = scope.spawn(|| {
+            let mut rows = 0;
+            while !has_left.load(Ordering::Relaxed) {
+                let (slug, task) = &tasks[rows % tasks.len()];
+                board.person_says(task, &format!("@{slug}, one more: {rows}"));
+                rows += 1;
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            rows
+        });
+        let leaves = Setting(&has_left);
+        let address = other.address();
+        let line = other.wait_for_log("Another runtime works on this account");
+        let end = other.end();
+        drop(leaves);
+        (address, line, end, feeder.join().unwrap())
+    });
     assert!(line.contains("Stop one of the two"), "{line}");
-    let (code, log) = other.end();
     assert_eq!(code, Some(4), "{log}");
     assert!(!log.contains("answered"), "it has delivered nothing: {log}");
     nobody_went_offline(&stack);
     stack.settled();
     assert_eq!(doubled(&stack), (0, 0));
-    assert_eq!(stack.health()["delivery"]["ended"], json!({"answered": 200}));
+    assert_eq!(stack.health()["delivery"]["ended"], json!({"answered": 100 + more}));
     assert!(std::net::TcpStream::connect(address).is_err(), "it has gone");
 }
 
