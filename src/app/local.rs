@@ -201,8 +201,10 @@ fn serve(
         Ok(data) => data,
         Err(why) => return complain(&why),
     };
-    if let Some(settings) = control_plane.settings() {
-        data.engine = data.engine.with_provisioning(settings);
+    match control_plane.settings() {
+        Ok(Some(settings)) => data.engine = data.engine.with_provisioning(settings),
+        Ok(None) => {}
+        Err(why) => return complain(&why),
     }
     let redactor = Redactor::new([Some(&data.admin_key), data.service_token.as_ref()].into_iter().flatten());
     telemetry::start(LevelFilter::Info, LogFormat::Text, LogOutput::Stderr, Arc::new(redactor));
