@@ -9,7 +9,7 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all dist facts test test-kill test-pool test-budget test-faults test-refused test-provisioning test-chaos nightly test-peers test-browser fuzz conformance test-gateway demo run doctor bench bench-storms docs pictures clean
+.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all dist facts test test-kill test-pool test-budget test-faults test-refused test-provisioning test-chaos nightly test-peers test-browser fuzz conformance test-gateway demo demo-pool run doctor bench bench-storms docs pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,10 @@ demo: ## Run the whole system on this machine with a scripted team; PORT=n for t
 	$(CARGO) build --profile quick --locked --bin $(BIN)
 	@$(CARGO) run --quiet --profile quick --locked -- demo --port $(PORT) $(ARGS)
 
+demo-pool: ## Run a worker pool with a chat on this machine; PORT=n for its page, the chat has the next one
+	$(CARGO) build --profile quick --locked --bin $(BIN)
+	@$(CARGO) run --quiet --profile quick --locked -- demo-pool --port $(PORT) $(ARGS)
+
 test-kill: ## Send SIGKILL during writes and deliveries, print the figures; KILL_SEED=n repeats a run
 	KILLS=$(or $(KILLS),100) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 mission_control::kill
 	KILLS=$(or $(KILLS),200) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 conversation::killed
@@ -110,7 +114,7 @@ image: ## Build the image of the runtime with buildah, from BINARY or dist/ (`ma
 	buildah bud --isolation chroot --format docker --target prebuilt --tag $(BIN):local .
 
 test-pool: ## Kill workers of a pool while jobs are answered: 60 jobs, then 1,000 of 200 conversations (minutes); STORM_SEED=n
-	$(CARGO) test --locked --test suite -- --ignored --nocapture worker_pool::storm
+	$(CARGO) test --locked --test suite -- --ignored --nocapture worker_pool::storm demo::pool
 
 test-budget: ## Kill the program 50 times while 1,000 turns of 50 workers spend a budget (minutes)
 	BUDGET_KILLS=$(or $(KILLS),25) BUDGET_TURNS=1000 $(CARGO) test --locked --test suite -- --nocapture budgets::books

@@ -30,8 +30,6 @@ use self::features::BUILT_IN;
 use self::options::{ALL_OPTIONS, JSON};
 use self::read::Given;
 use self::table::{commands, find, lacks};
-#[cfg(feature = "demo")]
-use crate::app::Demo;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
 #[cfg(feature = "demo")]
@@ -40,6 +38,8 @@ use crate::app::{
     self, Bootstrap, BudgetRequest, ConfigurationOptions, Dead, Exit, GatewayConfig, Pause, ServiceLocation,
     Skills, SnapshotCommand,
 };
+#[cfg(feature = "demo")]
+use crate::app::{Demo, DemoPool};
 #[cfg(feature = "provision")]
 use crate::app::{FlyCleanup, Provision};
 use mcr_config::typos;
@@ -139,6 +139,9 @@ pub enum Command {
     /// Runs Mission Control with a scripted team on this machine.
     #[cfg(feature = "demo")]
     Demo(Demo),
+    /// Runs a worker pool with a chat.
+    #[cfg(feature = "demo")]
+    DemoPool(DemoPool),
     /// Rehearses with a gateway that is not in use.
     #[cfg(feature = "demo")]
     Rehearse(Rehearse),
@@ -212,6 +215,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::GatewayConfig(options)) => app::gateway_config(&options),
         #[cfg(feature = "demo")]
         Ok(Command::Demo(wanted)) => app::demo(&wanted),
+        #[cfg(feature = "demo")]
+        Ok(Command::DemoPool(wanted)) => app::demo_pool(wanted),
         #[cfg(feature = "demo")]
         Ok(Command::Rehearse(wanted)) => app::rehearse::rehearse(&wanted),
         #[cfg(feature = "mission-control")]

@@ -16,6 +16,7 @@ use mcr_http::server::{Server, ServerLimits};
 use mcr_mission_control::http_api::{Exposure, HttpApi, RuntimePage, with_limits};
 use mcr_mission_control::refusals::refused;
 use mcr_mission_control::{Data, DataError, Engine, Opening};
+use mcr_model::BaseUrl;
 use mcr_model::clock::SystemClock;
 use mcr_model::secret::Secret;
 
@@ -61,6 +62,8 @@ pub(super) struct BoardAccess {
     pub(super) hosts: Hosts,
     /// The proxies in front of it.
     pub(super) exposure: Exposure,
+    /// The Bot API, instead of the one that the environment names.
+    pub(super) telegram: Option<BaseUrl>,
 }
 
 /// The running server with its data.
@@ -69,6 +72,8 @@ pub(super) struct Board {
     pub(super) account: String,
     pub(super) url: String,
     pub(super) admin_key: Secret,
+    /// The token of the pool's workers.
+    worker_token: Secret,
     /// `None` if the token was made elsewhere.
     pub(super) service_token: Option<Secret>,
     /// The address of the runtime's page, to be set once it is known.
@@ -85,7 +90,9 @@ impl Board {
         access: BoardAccess,
         on_login: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, String> {
-        let engine = Arc::new(data.engine.with_telegram(Arc::new(PoolTelegram::from_env()?)));
+        let telegram =
+            access.telegram.map_or_else(PoolTelegram::from_env, |url| Ok(PoolTelegram::at(url)))?;
+        let engine = Arc::new(data.engine.with_telegram(Arc::new(telegram)));
         let api = HttpApi::new(engine.clone(), data.admin_key.clone(), access.hosts)
             .with_exposure(access.exposure)
             .with_worker_token(data.worker_token.clone());
@@ -104,14 +111,15 @@ impl Board {
         let server = Server::bind_admitting_and_refusing(listen, limits, refused, admission, answer)
             .map_err(|why| cannot_listen(listen, &why, option))?;
         let url = format!("http://{}", server.local_addr());
-        let (account, admin_key, service_token) = (data.account, data.admin_key, data.service_token);
-        Ok(Self { engine, account, url, admin_key, service_token, runtime_page, server })
+        let Data { account, admin_key, worker_token, service_token, .. } = data;
+        Ok(Self { engine, account, url, admin_key, worker_token, service_token, runtime_page, server })
     }
 
     /// The lines for an env file and for the first login. Secrets are printed only in these lines, because the person
     /// who starts the server needs them.
     pub(super) fn announcement(&self) -> String {
-        self.lines_for_runtime() + &self.line_for_login()
+        let worker = format!("WORKER_AUTH_TOKEN={}\n", self.worker_token.expose());
+        self.lines_for_runtime() + &worker + &self.line_for_login()
     }
 
     /// The address, and the variables of a runtime.

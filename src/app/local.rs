@@ -206,7 +206,8 @@ fn serve(
         Ok(None) => {}
         Err(why) => return complain(&why),
     }
-    let redactor = Redactor::new([Some(&data.admin_key), data.service_token.as_ref()].into_iter().flatten());
+    let secrets = [Some(&data.admin_key), Some(&data.worker_token), data.service_token.as_ref()];
+    let redactor = Redactor::new(secrets.into_iter().flatten());
     telemetry::start(LevelFilter::Info, LogFormat::Text, LogOutput::Stderr, Arc::new(redactor));
 
     match &opening.location {
@@ -219,8 +220,11 @@ fn serve(
         info!("Option --seed has no effect: there are data already");
     }
     let started = embedded::signals().and_then(|signals| {
-        let access =
-            BoardAccess { hosts: Hosts::new(hosts.iter().copied()), exposure: control_plane.exposure() };
+        let access = BoardAccess {
+            hosts: Hosts::new(hosts.iter().copied()),
+            exposure: control_plane.exposure(),
+            telegram: None,
+        };
         Ok((signals, Board::start(data, listen, OPTION, access, || ())?))
     });
     let (signals, board) = match started {

@@ -14,6 +14,8 @@ mod dead;
 mod delivery_report;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "demo")]
+mod demo_pool;
 mod doctor;
 #[cfg(feature = "mission-control")]
 mod embedded;
@@ -59,6 +61,8 @@ pub use control_plane::{ControlPlaneOptions, MachineRelease};
 pub use dead::{Dead, dead};
 #[cfg(feature = "demo")]
 pub use demo::{Chaos, Demo, Fault, PORT, Play, RealGateway, SECONDS, demo};
+#[cfg(feature = "demo")]
+pub use demo_pool::{DemoPool, demo_pool};
 pub use doctor::{ConfigurationOptions, Doctor, doctor};
 pub use evidence::evidence;
 pub use exit::Exit;

@@ -4,6 +4,7 @@ use mcr_clients::telegram::{TelegramClient, TelegramEndpoint, TelegramLimits};
 use mcr_clients::wire::{Roots, Stop};
 use mcr_core::telegram::{BotToken, TelegramError};
 use mcr_mission_control::{BotAccount, TelegramApi, WebhookState};
+use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
 
 /// The Bot API.
@@ -13,7 +14,12 @@ impl PoolTelegram {
     /// The Bot API at the address of the variable, or the public one.
     pub(super) fn from_env() -> Result<Self, String> {
         let base = mcr_config::telegram_api(&|name| std::env::var(name).ok())?;
-        Ok(Self(TelegramEndpoint::new(base, &Roots::default(), TelegramLimits::default())))
+        Ok(Self::at(base))
+    }
+
+    /// The Bot API at this address.
+    pub(super) fn at(base: BaseUrl) -> Self {
+        Self(TelegramEndpoint::new(base, &Roots::default(), TelegramLimits::default()))
     }
 
     /// Makes calls with the token of a bot.

@@ -2,7 +2,7 @@
 
 use super::options::{self as opt, CommandOption};
 use super::{Command, Given, Misuse, tame};
-use crate::app::{self, Chaos, Demo, Fault, Play, RealGateway};
+use crate::app::{self, Chaos, Demo, DemoPool, Fault, Play, RealGateway};
 use mcr_model::BaseUrl;
 
 /// The default of `--turns`.
@@ -33,6 +33,12 @@ pub(super) fn read(given: &mut Given) -> Result<Command, Misuse> {
         Demo::Play(Play { port: board, runtime_port, gateway: gateway(given)? })
     };
     Ok(Command::Demo(demo))
+}
+
+/// Builds `demo-pool`.
+pub(super) fn pool(given: &mut Given) -> Result<Command, Misuse> {
+    let port = given.port(&opt::PORT)?.unwrap_or(app::PORT);
+    Ok(Command::DemoPool(DemoPool { port, only_stand_ins: given.flag(&opt::STAND_INS) }))
 }
 
 fn chaos(given: &Given) -> Result<Chaos, Misuse> {

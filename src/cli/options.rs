@@ -177,6 +177,10 @@ pub(super) static FAULT: CommandOption = with(
     Value::OneOf(&["loss", "post", "effect"]),
     "With --chaos: damage one record, to see that the count notices it",
 );
+pub(super) static STAND_INS: CommandOption = flag(
+    "stand-ins",
+    "Run only the fake Telegram and the scripted gateway, and print the variables of a worker",
+);
 pub(super) static LISTEN: CommandOption =
     with("listen", "ADDRESS", Value::Text, "The address to listen on (default: 127.0.0.1:3210)");
 pub(super) static HOSTS: CommandOption = with(
@@ -320,6 +324,7 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &ENV_FILE,
     &STATE_DIR,
     &STOP_ON_EOF,
+    &STAND_INS,
     &ALL,
     &LIVE,
     &CONFIG,

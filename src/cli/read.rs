@@ -182,7 +182,7 @@ pub(super) fn gateway_config(given: &mut Given) -> Result<Command, Misuse> {
 }
 
 #[cfg(feature = "demo")]
-pub(super) use super::demo::read as demo;
+pub(super) use super::demo::{pool as demo_pool, read as demo};
 #[cfg(feature = "demo")]
 pub(super) use super::rehearse::read as rehearse;
 
@@ -302,7 +302,7 @@ pub(super) fn snapshot(given: &mut Given) -> Result<Command, Misuse> {
 #[cfg(not(feature = "mission-control"))]
 pub(super) use {absent as fleet, absent as local};
 #[cfg(not(feature = "demo"))]
-pub(super) use {absent as demo, absent as rehearse};
+pub(super) use {absent as demo, absent as demo_pool, absent as rehearse};
 
 fn location(given: &Given) -> ServiceLocation {
     ServiceLocation { env_file: env_file(given), state_dir: given.value(&opt::STATE_DIR).map(Into::into) }

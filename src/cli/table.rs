@@ -232,6 +232,17 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         ..PLAIN
     },
     CommandSpec {
+        name: "demo-pool",
+        purpose: "Run a worker pool with a chat on this machine: queue, two workers, a fake Telegram",
+        details: "The chat has the port after that of the queue's page. A button kills a worker. With --stand-ins only the fake \
+                  Telegram and the scripted gateway run, for a queue and workers of your own",
+        options: &[&opt::PORT, &opt::STAND_INS],
+        example: "demo-pool --port 0",
+        needs: Some(Feature::Demo),
+        read: read::demo_pool,
+        ..PLAIN
+    },
+    CommandSpec {
         name: "rehearse",
         purpose: "Put a gateway that is not in use through the conformance cases: go or no-go",
         details: "Boards, tasks and sessions are its own, and Mission Control is only read for the names of the agents. The exit \

@@ -76,7 +76,7 @@ start() {
     local line
     while IFS= read -r line; do
         case $line in
-        ACCOUNT_ID=* | CONVEX_URL=* | SERVICE_TOKEN=* | ADMIN_KEY=*) export "${line?}" ;;
+        ACCOUNT_ID=* | CONVEX_URL=* | SERVICE_TOKEN=* | WORKER_AUTH_TOKEN=* | ADMIN_KEY=*) export "${line?}" ;;
         '  Live '*) export LIVE_URL="${line##* }" ;;
         esac
     done <"$scratch/out"
@@ -223,6 +223,7 @@ for stage in "${stages[@]}"; do
             CHROMIUM=$chromium against "$("$chromium" --version 2>/dev/null), playwright-core $PLAYWRIGHT" -- \
                 module "$BROWSER_SECONDS" tests/browser/page.mjs
             CHROMIUM=$chromium against 'the page of all accounts' -- module "$BROWSER_SECONDS" tests/browser/fleet.mjs
+            CHROMIUM=$chromium against 'the page of the worker pool' -- module "$BROWSER_SECONDS" tests/browser/pool.mjs
             CHROMIUM=$chromium against 'the demo in it' demo -- module "$BROWSER_SECONDS" tests/browser/demo.mjs
             CHROMIUM=$chromium BINARY=$(realpath "$binary") against 'the live page' -- module "$BROWSER_SECONDS" tests/browser/live.mjs
         fi

@@ -56,6 +56,8 @@ mod real;
 mod releases;
 /// Restarts that a person requests while turns run.
 mod requests;
+/// Turns that a restarted gateway resumes without their tools.
+mod resumed;
 /// Two programs on one account.
 mod rivals;
 /// Changes of agents, and unusable agents.
@@ -170,8 +172,11 @@ fn a_gateway_fault_in_one_session_affects_no_other() {
         ("broken-args", Fault::BrokenArguments),
         ("extra-items", Fault::ExtraItems),
     ];
-    let names: Vec<&str> = faults.iter().map(|(name, _)| *name).chain(["good", "late"]).collect();
+    let names: Vec<&str> = faults.iter().map(|(name, _)| *name).chain(["hung", "good", "late"]).collect();
     let stack = Stack::new(&names, |prompt: &Prompt| {
+        if prompt.agent == "hung" {
+            return polite(prompt).after(Duration::from_mins(10));
+        }
         let calls = ["same-ids", "broken-args"].contains(&prompt.agent.as_str());
         if calls && prompt.outputs().next().is_none() {
             return Thought::call("get_agent_skills", &json!({}));
@@ -186,21 +191,22 @@ fn a_gateway_fault_in_one_session_affects_no_other() {
         stack.mention(&task, name, "hello");
         tasks.insert(name, task);
     }
-    let began = Instant::now();
+    let hung = stack.task("assigned", &["hung"]);
+    stack.mention(&hung, "hung", "hello");
+    let hangs = || stack.gateway().requests().iter().any(|request| request.agent == "hung");
+    stack.until("the turn that hangs", |_| hangs());
     let good = stack.task("assigned", &["good"]);
     stack.mention(&good, "good", "hello");
-    stack.answer_of("good", &good);
     // A page in place of an answer opens the breaker until a probe has found the gateway again.
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    stack.answer_of("good", &good);
 
     for (name, task) in &tasks {
         assert_eq!(stack.answer_of(name, task), format!("{name} answers."), "in the end, and nothing else");
     }
     let late = stack.task("assigned", &["late"]);
-    let began = Instant::now();
     stack.mention(&late, "late", "hello");
     stack.answer_of("late", &late);
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(stack.said_by("hung", &hung).is_empty(), "the others have not waited for it");
     assert_eq!(stack.gateway().overlaps(), 0, "never two turns of a session at once");
 }
 
@@ -362,8 +368,7 @@ fn a_nudge_is_local_has_no_body_and_is_cheap() {
     for _ in 0..200 {
         assert_eq!(stack.ask("POST", "/nudge", ""), 202);
     }
-    let took = stack.lists() - before;
-    assert!(took >= 1, "a nudge makes a list");
+    stack.until("the list of a nudge", |health| health["delivery"]["lists"].as_u64() > Some(before));
 }
 
 /// Without a gateway nothing is lost and health gives the reason; with it the backlog is processed.
@@ -385,7 +390,9 @@ fn without_a_gateway_rows_wait_and_health_gives_the_reason() {
 #[test]
 fn a_stop_waits_for_a_running_turn_and_a_second_stop_does_not() {
     for hurry in [false, true] {
-        let mut stack = Stack::new(&["ben"], |prompt: &Prompt| polite(prompt).after(Duration::from_secs(3)));
+        let turn = if hurry { Duration::from_mins(10) } else { Duration::from_secs(3) };
+        let drain = [("DRAIN_TIMEOUT_MS", "300000")];
+        let mut stack = Stack::set(&["ben"], move |prompt: &Prompt| polite(prompt).after(turn), &drain);
         let task = stack.task("assigned", &["ben"]);
         stack.mention(&task, "ben", "hello");
         stack.begun();
@@ -393,7 +400,8 @@ fn a_stop_waits_for_a_running_turn_and_a_second_stop_does_not() {
         let log = if hurry { stack.stop_twice() } else { stack.stop() };
         assert_eq!(stack.messages_of("ben", &task).len(), usize::from(!hurry), "{log}");
         assert_eq!(log.contains("a second stop signal"), hurry, "{log}");
-        assert!(!hurry || began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        // Without the second signal the stop takes the whole drain.
+        assert!(!hurry || began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
         let row = &stack.board.rows("notifications")[0];
         assert!(
             row.get("readAt").is_none() || row.get("deliveredAt").is_some(),

@@ -94,8 +94,11 @@ const TRANSIENT: Classes = (CallClass::Transient, CallClass::Transient, CallClas
 const REFUSED: Classes = (CallClass::Refused, CallClass::Refused, CallClass::Refused);
 const GONE: Classes = (CallClass::Gone, CallClass::Gone, CallClass::Gone);
 
-/// The deadline of calls that are expected to end long before it.
-const PATIENT: Duration = Duration::from_secs(20);
+/// The deadline of calls that are expected to end long before it, even on a loaded machine.
+const PATIENT: Duration = Duration::from_mins(1);
+
+/// The bound for an end that does not wait for [`PATIENT`].
+const EARLY: Duration = Duration::from_secs(40);
 
 fn roots() -> &'static Roots {
     static ROOTS: OnceLock<Roots> = OnceLock::new();

@@ -48,8 +48,11 @@ mod requests;
 const TOKEN: &str = "gw-t0ken-canary-5f0c99aa77";
 const SESSION: &str = "task:T1:agent:engineer:Acc0unt:v1";
 
-/// A timeout that no test should reach.
-const PATIENT: Duration = Duration::from_secs(20);
+/// A timeout that no test should reach, even on a loaded machine.
+const PATIENT: Duration = Duration::from_mins(1);
+
+/// The bound for an end that does not wait for [`PATIENT`].
+const EARLY: Duration = Duration::from_secs(40);
 
 fn roots() -> &'static Roots {
     static ROOTS: OnceLock<Roots> = OnceLock::new();

@@ -1,7 +1,7 @@
 //! The supervisor of a gateway, with commands that misbehave: each is a visible reason, and none is a second gateway.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
@@ -20,7 +20,7 @@ use mission_control_runtime::wakeup::Wakeup;
 use tempfile::TempDir;
 
 use crate::support::program::private;
-use crate::support::wait::until;
+use crate::support::wait::{own_address, until};
 
 mod recovery;
 
@@ -37,8 +37,7 @@ struct Place {
     panics: Panics,
     /// Whether the question for the running turns panics.
     broken: Arc<AtomicBool>,
-    /// Keeps the gateway's port free of other tests.
-    port: u16,
+    address: SocketAddr,
 }
 
 impl Place {
@@ -54,7 +53,7 @@ impl Place {
             turns: Arc::default(),
             panics: Panics::default(),
             broken: Arc::default(),
-            port: free_port(),
+            address: own_address(),
             folder,
         };
         let text = format!("#!/bin/sh\ncd {}\necho $$ >>starts\n{script}\n", place.folder.path().display());
@@ -95,7 +94,7 @@ impl Place {
                 .map(|(name, value)| (name.into(), value.into()))
                 .collect(),
             keys: self.keys(),
-            address: ("127.0.0.1".to_owned(), self.port),
+            address: (self.address.ip().to_string(), self.address.port()),
             folder: Some(self.state.clone()),
             is_ready: Box::new(move || ready.load(Ordering::SeqCst)),
             turns: Box::new(move || {
@@ -132,10 +131,6 @@ impl Place {
         // The query of the version starts the program once more.
         text.lines().map(str::to_owned).collect()
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn runs(pid: &str) -> bool {
@@ -189,14 +184,11 @@ fn a_gateway_that_hangs_at_its_start_is_killed_with_its_whole_group() {
 #[test]
 fn a_taken_port_starts_nothing() {
     let place = Place::new(&versioned("sleep 600"));
-    let other = TcpListener::bind(("127.0.0.1", place.port)).unwrap();
+    let other = TcpListener::bind(place.address).unwrap();
     let child = place.start();
     let health = place.until("the reason", |health| health.reason.is_some());
     let reason = health.reason.unwrap();
-    assert!(
-        reason.starts_with(&format!("another process already serves 127.0.0.1:{}", place.port)),
-        "{reason}"
-    );
+    assert!(reason.starts_with(&format!("another process already serves {}", place.address)), "{reason}");
     assert_eq!(place.starts(), Vec::<String>::new());
     drop(other);
     place.is_ready();

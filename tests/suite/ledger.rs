@@ -254,6 +254,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             }))
             .unwrap(),
             unanswered_question: Some(lost),
+            tools_missing: lost % 4 == 1,
             parted: Some(doubts),
             sent: Some(Sent {
                 session: SessionKey::new("task:t:agent:a:acc:v1"),
@@ -267,6 +268,7 @@ fn any_record() -> impl Strategy<Value = Record> {
                 spoke: true,
                 looked: Some(NOW),
                 grown: Some((u64::from(lost), NOW)),
+                without_tools: lost % 3 == 1,
                 interrupted: lost % 2 == 0,
                 extra: extra(doubts),
             }),

@@ -44,6 +44,9 @@ const PAGE: &str = include_str!("page.html");
 /// The page of all accounts.
 const FLEET: &str = include_str!("fleet.html");
 
+/// The page of the worker pool.
+const POOL: &str = include_str!("pool.html");
+
 /// The sentence for a client that has tried too many wrong keys or tokens.
 const TOO_MANY: &str = "Too many wrong keys came from this address; wait a minute";
 
@@ -181,6 +184,7 @@ impl HttpApi {
             (Method::Get, "/changes") => self.changes(request),
             (Method::Get | Method::Head, "/") => self.page(),
             (Method::Get | Method::Head, "/fleet") => page(FLEET, &random_hex()),
+            (Method::Get | Method::Head, "/pool") => page(POOL, &random_hex()),
             (Method::Get | Method::Head, "/version") => Reply::text(env!("CARGO_PKG_VERSION")).no_store(),
             (
                 _,
@@ -193,7 +197,7 @@ impl HttpApi {
                 | UPLOAD_PATH
                 | WEBHOOK_PATH,
             ) => not_allowed("POST"),
-            (_, "/changes" | "/" | "/fleet" | "/version") => not_allowed("GET"),
+            (_, "/changes" | "/" | "/fleet" | "/pool" | "/version") => not_allowed("GET"),
             (Method::Get, path) if path.starts_with(STORAGE_PATH) => self.stored_file(path),
             (Method::Get, path) if sync::is_path(path) => self.subscribe(request),
             (_, path) if sync::is_path(path) => not_allowed("GET"),

@@ -1,4 +1,4 @@
-//! The runtime as a child process, for the commands that bring their own board: this program with `run`.
+//! The runtime as a child process, for the commands that bring their own board: this program with `run`, or with `worker`.
 //!
 //! The child stops when its standard input closes. So its parent stops it by closing the pipe, and a killed parent
 //! leaves no child: the system closes the pipe of a dead process.
@@ -36,13 +36,14 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 /// The pause between two checks whether the runtime has ended.
 const EXIT_POLL_PAUSE: Duration = Duration::from_millis(20);
 
-/// The prefix of each line of the runtime's log.
-const PREFIX: &str = "runtime | ";
-
 /// The settings of every start of the runtime.
 pub(super) struct Setting {
     /// The program that is run.
     program: PathBuf,
+    /// `run` or `worker`.
+    command: &'static str,
+    /// Before each line of the log.
+    name: String,
     folder: TemporaryFolder,
     /// Opens the runtime's live page.
     operator: Secret,
@@ -52,6 +53,42 @@ pub(super) struct Setting {
 impl Setting {
     /// The settings for this board and gateway. The runtime's page has this port; 0 takes any free port.
     pub(super) fn new(board: &Board, gateway: &GatewayAccess, port: u16) -> Result<Self, String> {
+        let mut setting = Self::with_state("run", "runtime".to_owned(), gateway)?;
+        let service_token = board.service_token.as_ref().map_or("", |token| token.expose());
+        setting.variables.extend([
+            ("ACCOUNT_ID", board.account.clone()),
+            ("CONVEX_URL", board.url.clone()),
+            ("BOARD_URL", board.url.clone()),
+            ("SERVICE_TOKEN", service_token.to_owned()),
+            ("HEALTH_PORT", port.to_string()),
+            // After a start or a restart, rows wait for two lists.
+            ("DELIVERY_INTERVAL", "1000".to_owned()),
+            // The agents have nothing to do on schedule, and only the turns of the parent count.
+            ("HEARTBEAT_MODE", "off".to_owned()),
+        ]);
+        Ok(setting)
+    }
+
+    /// The settings of a worker for this queue, its token and this gateway. The number tells the logs of workers apart.
+    pub(super) fn of_worker(
+        queue: &str,
+        token: &Secret,
+        gateway: &GatewayAccess,
+        number: usize,
+    ) -> Result<Self, String> {
+        let mut setting = Self::with_state("worker", format!("worker {number}"), gateway)?;
+        let workspace = setting.folder.path().join("workspace");
+        setting.variables.extend([
+            ("CONVEX_URL", queue.to_owned()),
+            ("WORKER_AUTH_TOKEN", token.expose().to_owned()),
+            ("OPENCLAW_WORKSPACE_DIR", workspace.display().to_string()),
+            ("HEALTH_PORT", "0".to_owned()),
+        ]);
+        Ok(setting)
+    }
+
+    /// A new folder with a `STATE_DIR`, and what all children need.
+    fn with_state(command: &'static str, name: String, gateway: &GatewayAccess) -> Result<Self, String> {
         let folder = TemporaryFolder::new().map_err(|why| {
             format!(
                 "no folder can be made for the runtime's state: {why}. Set TMPDIR to a folder that you may write to"
@@ -62,24 +99,14 @@ impl Setting {
         let operator = made.and_then(|()| StateDir::new(&state).token_or_new())?;
         let program = std::env::current_exe()
             .map_err(|why| format!("the program's own file cannot be found: {why}"))?;
-        let service_token = board.service_token.as_ref().map_or("", |token| token.expose());
         let variables = vec![
-            ("ACCOUNT_ID", board.account.clone()),
-            ("CONVEX_URL", board.url.clone()),
-            ("BOARD_URL", board.url.clone()),
-            ("SERVICE_TOKEN", service_token.to_owned()),
             ("OPENCLAW_GATEWAY_URL", gateway.url.clone()),
             ("OPENCLAW_GATEWAY_TOKEN", gateway.token.expose().to_owned()),
             ("HEALTH_HOST", Ipv4Addr::LOCALHOST.to_string()),
-            ("HEALTH_PORT", port.to_string()),
-            // After a start or a restart, rows wait for two lists.
-            ("DELIVERY_INTERVAL", "1000".to_owned()),
             ("DRAIN_TIMEOUT_MS", DRAIN_MS.to_string()),
-            // The agents have nothing to do on schedule, and only the turns of the parent count.
-            ("HEARTBEAT_MODE", "off".to_owned()),
             ("STATE_DIR", state.display().to_string()),
         ];
-        Ok(Self { program, folder, operator, variables })
+        Ok(Self { program, command, name, folder, operator, variables })
     }
 
     /// Runs this program instead of the running one.
@@ -154,7 +181,7 @@ impl Runtime {
     /// Starts the process and copies its log.
     pub(super) fn start(setting: &Setting, log: impl Write + Send + 'static) -> std::io::Result<Self> {
         let mut command = Command::new(&setting.program);
-        command.args(["run", "--stop-on-eof", "--env-file"]).arg(setting.folder.env_file());
+        command.args([setting.command, "--stop-on-eof", "--env-file"]).arg(setting.folder.env_file());
         command.env_clear().envs(setting.variables.iter().map(|(name, value)| (name, value)));
         // In a process group of its own: a Ctrl-C in the terminal reaches the parent only, which then stops the runtime.
         command.current_dir(setting.folder.path()).process_group(0);
@@ -162,11 +189,22 @@ impl Runtime {
         // Each run sends few messages, and the receiver may be busy for a moment.
         let (events, news) = unbounded();
         if let Some(lines) = child.stderr.take() {
+            let name = setting.name.clone();
             thread::Builder::new()
                 .name("runtime-log".to_owned())
-                .spawn(move || forward_log(lines, log, &events))?;
+                .spawn(move || forward_log(lines, &name, log, &events))?;
         }
         Ok(Self { child, news })
+    }
+
+    /// The id of the process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether the process has ended by itself.
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
     }
 
     /// Stops the runtime, and kills it after its time limit.
@@ -207,11 +245,11 @@ impl Drop for Runtime {
 }
 
 /// Copies the log and finds events in it.
-fn forward_log(lines: ChildStderr, mut log: impl Write, events: &Sender<RuntimeEvent>) {
+fn forward_log(lines: ChildStderr, name: &str, mut log: impl Write, events: &Sender<RuntimeEvent>) {
     for line in BufReader::new(lines).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
         // A closed output is no reason to stop.
-        let _ = writeln!(log, "{PREFIX}{line}");
+        let _ = writeln!(log, "{name} | {line}");
         if let Some(event) = event_of(&line) {
             // The receiver may be gone, which is fine.
             let _ = events.send(event);

@@ -34,14 +34,14 @@ impl RealGateway {
 }
 
 /// The running scripted gateway.
-pub(super) struct ScriptedServer {
+pub(in crate::app) struct ScriptedServer {
     scripted: ScriptedGateway,
     server: Server,
 }
 
 impl ScriptedServer {
     /// Starts a gateway with these agents, who use this model, and writes its address to `access`.
-    pub(super) fn start(
+    pub(in crate::app) fn start(
         access: &mut GatewayAccess,
         agents: impl IntoIterator<Item = String>,
         model: Arc<dyn ScriptedModel>,
@@ -70,7 +70,7 @@ impl ScriptedServer {
         self.scripted.observations()
     }
 
-    pub(super) fn stop(self) {
+    pub(in crate::app) fn stop(self) {
         self.scripted.end();
         self.server.stop(LAST_REQUESTS_LIMIT);
     }

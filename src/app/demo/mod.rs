@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 pub use self::chaos::{Chaos, Fault, SECONDS};
 pub use self::gateway::RealGateway;
-use self::gateway::ScriptedServer;
+pub(super) use self::gateway::ScriptedServer;
 use self::scenes::Scenes;
 use super::child_runtime::{self, GatewayAccess, Runtime, RuntimeEvent, Setting};
 use super::embedded::{self, Board, BoardAccess, SWEEP};
@@ -101,7 +101,7 @@ pub fn demo(wanted: &Demo) -> Exit {
 fn play(wanted: &Play) -> Result<(), String> {
     let real = wanted.gateway.as_ref().map(RealGateway::access).transpose()?;
     let listen = format!("127.0.0.1:{}", wanted.port);
-    let data = open(&listen, Seed::Demo)?;
+    let data = open_in_memory(&listen, Seed::Demo, OPTION)?;
     child_runtime::check_port(wanted.runtime_port(), RUNTIME_OPTION)?;
     let is_real = real.is_some();
     let mut access = real.unwrap_or_else(GatewayAccess::scripted);
@@ -129,10 +129,10 @@ fn play(wanted: &Play) -> Result<(), String> {
 }
 
 /// Opens Mission Control in memory.
-fn open(listen: &str, seed: Seed) -> Result<Data, String> {
+pub(super) fn open_in_memory(listen: &str, seed: Seed, option: &str) -> Result<Data, String> {
     let opening =
         Opening { location: DataLocation::Memory, seed, master_key: None, options: Options::default() };
-    embedded::open(&opening, listen, OPTION)
+    embedded::open(&opening, listen, option)
 }
 
 /// Starts the log, which shows no key.

@@ -245,7 +245,7 @@ impl<'a> Scene<'a> {
             documents: self.board.documents()?,
             review: self.board.is_in_review()?,
             turns,
-            model_calls: calls.len(),
+            model_calls: (!self.staging.real_model).then_some(calls.len()),
             offered: offered.into_iter().collect(),
             told_one_call: calls.iter().any(|call| call.instructions.contains(ONE_CALL)),
             ended: serde_json::from_value(ended).unwrap_or_default(),

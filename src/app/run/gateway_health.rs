@@ -18,6 +18,7 @@ use mcr_core::gateway::{
     Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, Turn, TurnMark, Why,
 };
 use mcr_core::ops::{HealthReason, MissingAgentsReport};
+use mcr_core::work::WorkId;
 use mcr_files::Folder;
 use mcr_model::SessionKey;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
@@ -341,6 +342,18 @@ impl Gateway for TrackedGateway {
             return Err(GatewayError::new(Class::Closed, Why::NoGateway, None));
         };
         gateway.has_question(session, agent, marker)
+    }
+
+    fn last_attempt(
+        &self,
+        session: &SessionKey,
+        agent: &str,
+        work: &WorkId,
+    ) -> Result<Option<u32>, GatewayError> {
+        let Some(gateway) = &self.gateway else {
+            return Err(GatewayError::new(Class::Closed, Why::NoGateway, None));
+        };
+        gateway.last_attempt(session, agent, work)
     }
 
     fn recover(

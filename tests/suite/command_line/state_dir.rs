@@ -199,11 +199,11 @@ fn a_service_that_cannot_record_waits_unless_configured_to_work_without() {
         let began = Instant::now();
         running.signal("TERM");
         let (code, log) = running.end();
-        assert!(code == Some(0) && began.elapsed() < Duration::from_secs(10), "{:?}: {log}", began.elapsed());
+        assert!(code == Some(0) && began.elapsed() < Duration::from_mins(1), "{:?}: {log}", began.elapsed());
         let mut running = service(place).with("LEDGER", "off").start();
         let address = running.address();
         // The service listens before it opens the ledger.
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + Duration::from_mins(2);
         loop {
             let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
             match health["ledger"]["off"].as_str() {

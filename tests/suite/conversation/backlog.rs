@@ -13,8 +13,8 @@ use crate::support::board;
 /// The number of rows: more than a list shows. `BACKLOG_ROWS` changes it.
 const ROWS: u64 = 600;
 
-/// The longest wait: ten times what it takes on a machine with other load. The counts below are the sharper bounds.
-const LIMIT: Duration = Duration::from_secs(40);
+/// The longest wait. It takes four seconds; the counts below are the sharper bounds.
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// The agents and tasks that the rows are about.
 const AGENTS: [&str; 5] = ["one", "two", "three", "four", "five"];
@@ -82,5 +82,7 @@ fn a_person_behind_a_backlog_of_agents_is_answered_within_two_minutes() {
     let contexts = count("backend_calls_total{function=\"getNotificationForDelivery\"");
     assert!(contexts <= 3 * rows, "{contexts} contexts");
     let lists = count("backend_calls_total{function=\"listUndeliveredNotifications\"");
-    assert!(lists <= 40 + rows / 50, "{lists} lists");
+    // While people and agents write there are four a second.
+    let polls = 4 * waited.as_secs();
+    assert!(lists <= 40 + rows / 50 + polls, "{lists} lists");
 }

@@ -3,7 +3,6 @@
 use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::processes::{Stack, options, serve};
 use crate::support::program::{get, private};
-use crate::support::wait::until;
+use crate::support::wait::{own_address, until};
 
 const AGENTS: [&str; 3] = ["ben", "ada", "cleo"];
 
@@ -60,7 +59,7 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = own_address();
         let program = env::current_exe().unwrap();
         let command = format!(
             "'{}' --exact conversation::gateway_child::serves_as_gateway --ignored --nocapture",

@@ -2,7 +2,6 @@
 //! briefing.
 
 use std::collections::HashMap;
-use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::processes::Stack;
 use crate::support::board::agent;
+use crate::support::wait::own_address;
 
 /// The connection to the board in a briefing: the address and the headers.
 pub(super) fn way(instructions: &str) -> (String, Vec<(String, String)>) {
@@ -105,7 +105,8 @@ fn agents_without_tools_work_over_http() {
 #[test]
 fn a_call_continues_in_the_next_process() {
     // The agent knows one address.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let address = own_address();
+    let (host, port) = (address.ip().to_string(), address.port().to_string());
     let (says, hears): (Sender<()>, Receiver<()>) = channel();
     let (goes_on, waits): (Sender<()>, Receiver<()>) = channel();
     let ends = Mutex::new((says, waits));
@@ -119,7 +120,11 @@ fn a_call_continues_in_the_next_process() {
         let other = call(&prompt.instructions, "document", &paper("two"));
         Thought::say(format!("{} {} {}", first == again, again.0, other.0))
     };
-    let mut stack = Stack::set(&["ben"], mind, &[HTTP, ("HEALTH_PORT", &port), ("AGENT_API_TOKENS", "on")]);
+    let mut stack = Stack::set(
+        &["ben"],
+        mind,
+        &[HTTP, ("HEALTH_HOST", &host), ("HEALTH_PORT", &port), ("AGENT_API_TOKENS", "on")],
+    );
     let task = stack.task("in_progress", &["ben"]);
     stack.mention(&task, "ben", "write it down");
     hears.recv().unwrap();
@@ -136,14 +141,14 @@ fn a_call_continues_in_the_next_process() {
 #[test]
 fn a_call_is_a_sign_of_life() {
     let mind = |prompt: &Prompt| {
-        for _ in 0..4 {
+        for _ in 0..5 {
             // The silence of the turn, which the calls interrupt.
-            std::thread::sleep(Duration::from_secs(2));
+            std::thread::sleep(Duration::from_secs(3));
             call(&prompt.instructions, "document-list", &json!({}));
         }
         Thought::say("At last.")
     };
-    let stack = Stack::set(&["ben"], mind, &[HTTP, ("OPENCLAW_REQUEST_TIMEOUT_MS", "5000")]);
+    let stack = Stack::set(&["ben"], mind, &[HTTP, ("OPENCLAW_REQUEST_TIMEOUT_MS", "10000")]);
     let task = stack.task("in_progress", &["ben"]);
     stack.mention(&task, "ben", "take your time");
     assert_eq!(stack.answer_of("ben", &task), "At last.");

@@ -20,7 +20,7 @@ use crate::support::real_gateway::{RealGateway, shared_gateway};
 /// The interval of the lists of [`Stack::slow_polls`].
 pub(super) const SLOW_POLLS: Duration = Duration::from_mins(1);
 /// The longest that any step may take. A real gateway retries a failing provider for minutes.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 const PATIENCE_WITH_A_REAL_ONE: Duration = Duration::from_mins(10);
 
 const TOKEN: &str = "the-gateways-token";
@@ -372,10 +372,7 @@ impl Stack {
     pub(super) fn ask(&self, method: &str, path: &str, body: &str) -> u16 {
         let agent = agent();
         let url = format!("http://{}{path}", self.address);
-        let answer = match method {
-            "GET" => agent.get(&url).call(),
-            _ => agent.post(&url).send(body),
-        };
+        let answer = if method == "GET" { agent.get(&url).call() } else { agent.post(&url).send(body) };
         answer.unwrap().status().as_u16()
     }
 

@@ -113,7 +113,7 @@ fn a_late_call_of_a_killed_runtime_does_not_end_the_next_one() {
     let rows = stack.undelivered();
     let mut next = stack.another_with(&[(STAND_BACK, "1000"), ("FOLD_MAX", "1")]);
     let address = next.address();
-    let until = Instant::now() + Duration::from_mins(1);
+    let until = Instant::now() + Duration::from_mins(4);
     let mut late = rows.iter().map(|row| row["_id"].as_str().unwrap());
     while !says_foreign(&address) && !next.has_ended() {
         assert!(Instant::now() < until, "no call is seen between two lists");

@@ -10,8 +10,9 @@ use crate::support::program::{Running, get};
 use crate::support::scripted_http::{Move, Refusing, ScriptedHttp};
 use crate::support::wait;
 
-/// The promised time from the signal to the exit, without running turns.
-const STOPS_WITHIN: Duration = Duration::from_secs(10);
+/// The bound for the time from the signal to the exit, without running turns. What is silent here stays silent. The
+/// promise is ten seconds on a machine without other load.
+const STOPS_WITHIN: Duration = Duration::from_mins(1);
 
 fn polite(_: &Prompt) -> Thought {
     Thought::say("Here I am.")

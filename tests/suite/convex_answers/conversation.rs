@@ -8,7 +8,7 @@ use mission_control_runtime::convex::{Backoff, CallClass, CallReason, ConvexLimi
 use mission_control_runtime::wire::Stop;
 use serde_json::value::RawValue;
 
-use super::{Caller, GOOD, PATIENT, TOKEN, asks_again, asks_once, class_for, client, endpoint};
+use super::{Caller, EARLY, GOOD, PATIENT, TOKEN, asks_again, asks_once, class_for, client, endpoint};
 use crate::support::log_capture;
 use crate::support::scripted_http::{Move, ScriptedHttp, answer, answer_with};
 
@@ -96,15 +96,24 @@ fn a_client_keeps_its_connection_through_successes_and_failures() {
     assert_eq!((server.seen().len(), server.connections()), (4, 1));
 }
 
+/// A deadline that leaves the first attempt four seconds, and each attempt ten, on a loaded machine too.
+const ENOUGH: Duration = Duration::from_secs(14);
+
+/// Few attempts, each with enough time before [`ENOUGH`].
+fn repeated_with_time() -> Backoff {
+    let shortest_attempt = Duration::from_secs(10);
+    Backoff { overload: Duration::from_millis(500), shortest_attempt, ..asks_again().backoff }
+}
+
 #[test]
 fn a_safe_call_is_repeated_until_its_deadline_and_under_one_request_id() {
     let server = ScriptedHttp::start([Move::Send(answer(503, r#"{"code":"ExpiredInQueue"}"#))]);
     let begun = Instant::now();
     // The last attempt has enough time to end by its answer, not by the deadline.
-    let backoff = Backoff { shortest_attempt: Duration::from_millis(400), ..asks_again().backoff };
+    let backoff = repeated_with_time();
     let convex = client(&server.url(), ConvexLimits { backoff, ..asks_again() });
-    let error = Caller::SafeAction.ask(&convex, Duration::from_millis(600)).unwrap_err();
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    let error = Caller::SafeAction.ask(&convex, ENOUGH).unwrap_err();
+    assert!(begun.elapsed() < EARLY, "{:?}", begun.elapsed());
     let seen = server.seen();
     assert!(seen.len() > 1);
     assert_eq!(seen.len(), usize::try_from(error.attempts).unwrap());
@@ -125,9 +134,9 @@ fn a_later_attempt_does_not_clear_what_an_earlier_one_may_have_done() {
         Move::Send(answer(503, r#"{"code":"ExpiredInQueue"}"#)),
     ]);
     // The last attempt has enough time to end by its answer, not by the deadline.
-    let backoff = Backoff { shortest_attempt: Duration::from_secs(2), ..asks_again().backoff };
+    let backoff = repeated_with_time();
     let convex = client(&server.url(), ConvexLimits { backoff, ..asks_again() });
-    let error = Caller::SafeAction.ask(&convex, Duration::from_secs(3)).unwrap_err();
+    let error = Caller::SafeAction.ask(&convex, ENOUGH).unwrap_err();
     assert_eq!(
         (error.class, error.why, error.ran),
         (CallClass::Transient, CallReason::Overloaded, Ran::Maybe)
@@ -159,7 +168,7 @@ fn a_stop_ends_calls_in_flight_and_prevents_new_ones() {
             stop.close();
             call.join().unwrap()
         });
-        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < EARLY, "{:?}", begun.elapsed());
         assert_eq!(
             (error.why, error.class),
             (CallReason::Stopped, class_for(super::MAYBE, caller)),
@@ -178,7 +187,7 @@ fn a_stop_ends_calls_in_flight_and_prevents_new_ones() {
 fn a_stop_ends_the_pause_before_a_retry() {
     let server = ScriptedHttp::start([Move::Send(answer(503, ""))]);
     let stop = Stop::new();
-    let long = Duration::from_secs(15);
+    let long = Duration::from_secs(50);
     let limits = asks_again();
     let backoff = Backoff { overload: long, ..limits.backoff };
     let convex = endpoint(&server.url(), ConvexLimits { backoff, ..limits }).client(&stop);
@@ -189,7 +198,7 @@ fn a_stop_ends_the_pause_before_a_retry() {
         stop.close();
         call.join().unwrap()
     });
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < EARLY, "{:?}", begun.elapsed());
     assert_eq!((error.why, error.class), (CallReason::Stopped, CallClass::Transient), "{error:?}");
 }
 

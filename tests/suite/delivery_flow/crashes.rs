@@ -381,14 +381,8 @@ fn breaks_down_everywhere(options: Options) {
                             format!("{}, turn {breaks} breaks, {recovery:?}, {scheduled:?}", kind.name);
                         let plan = CrashPlan::of(Some(scheduled), 0);
                         let run = run(((kind.fixture)(options), kind.begins), model(), plan);
-                        if recovery == Recovery::Itself {
-                            // The agent answers without its tools: the remaining effects do not happen.
-                            run.says_it_once(&what, 0);
-                            assert!(run.model.turns().1.is_empty(), "{what}");
-                            continue;
-                        }
-                        // The broken turn, and the model's repetition after it.
-                        run.is_right(&what, kind, kind.turns + 2);
+                        // The broken turn, the model's repetition after it, and the turn that the gateway resumes without tools.
+                        run.is_right(&what, kind, kind.turns + 2 + usize::from(recovery == Recovery::Itself));
                     }
                 }
             }

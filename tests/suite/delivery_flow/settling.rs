@@ -8,7 +8,7 @@ use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::retry::LOST_MAX;
 use mission_control_runtime::delivery::{End, Job, Outcome, Sent, Stage, Trouble, UnknownFields, Unsettled};
 use mission_control_runtime::gateway::history::{Running, Waiting};
-use mission_control_runtime::gateway::{Class, GatewayError, Recovered, Reply, ToolCall, Why};
+use mission_control_runtime::gateway::{Class, GatewayError, Recovered, Reply, ToolCall, Usage, Why};
 use mission_control_runtime::model::SessionKey;
 use serde_json::{Value, json};
 
@@ -54,6 +54,81 @@ fn a_found_answer_is_adopted() {
         assert_eq!(looked[0].session.split(':').next(), Some("task"));
         assert_eq!((job.record.own_failures(), job.record.sent), (0, None));
     }
+}
+
+/// An answer of a run that the gateway resumed without the turn's tools, and its cost.
+fn without_tools(text: &str) -> Recovered {
+    let usage = Usage { input_tokens: 5, output_tokens: 2, nano_dollars: 0 };
+    Recovered::ToolsMissing(Reply { usage: Some(usage), ..says(text) })
+}
+
+/// The agent gets the question again, with its tools and with a note. What it said without them is posted nowhere.
+#[test]
+fn an_answer_without_the_tools_of_the_turn_is_no_answer() {
+    let (fixture, mut job) = lost();
+    fixture.gateway.recovers(without_tools("I lack the tools."));
+    match fixture.outcome(&mut job) {
+        Outcome::Again { trouble, pause } => {
+            assert!(trouble.to_string().contains("resumed the turn without its tools"), "{trouble}");
+            assert!(pause < Some(Duration::from_mins(1)), "{pause:?}");
+        }
+        Outcome::Closed(end) => panic!("{end:?}"),
+    }
+    assert!(fixture.backend.take_names().is_empty(), "nothing is posted");
+    // The next process knows it, too.
+    fixture.restart(&mut job);
+    fixture.gateway.calls(&[("document_upsert", NOTES)]).says("Written.");
+    assert_eq!(fixture.deliver(&mut job), "answered");
+    assert!(fixture.gateway.take_looked().iter().all(|looked| looked.tools));
+    let turns = fixture.gateway.take_seen();
+    assert_eq!(turns.len(), 3);
+    let told = |turn: usize| turns[turn].instructions.contains("# Interrupted turn");
+    assert_eq!([told(0), told(1)], [false, true]);
+    let question = turns[1].message.as_deref().unwrap();
+    assert!(
+        question.starts_with(&format!("[n-{} try 2]", job.work.id)) && question.contains("sent again"),
+        "{question}"
+    );
+    assert!(!turns[1].tools.is_empty());
+    assert_eq!(fixture.backend.args_of("createDocumentFromAgent").len(), 1);
+    let said: Vec<Value> = fixture.messages_of_ben().into_iter().map(|row| row["content"].clone()).collect();
+    assert_eq!(said, ["Written."]);
+    assert_eq!((job.record.spent.output_tokens, job.record.tools_missing), (2, false), "both runs are paid");
+}
+
+/// The results of calls go back once more, and the tool does not run again.
+#[test]
+fn results_that_a_run_without_tools_has_read_go_back_again() {
+    let fixture = Fixture::new();
+    let mut job = fixture.mention("@ben?");
+    fixture.gateway.calls(&[("document_upsert", NOTES)]).fails(Class::Lost, Why::LostAnswer);
+    assert_eq!(fixture.deliver(&mut job), "again");
+    fixture.gateway.recovers(without_tools("I lack the tools."));
+    assert_eq!(fixture.deliver(&mut job), "again");
+    fixture.gateway.has_question(Ok(Some(true))).says("Written.");
+    assert_eq!(fixture.deliver(&mut job), "answered");
+    let turns = fixture.gateway.take_seen();
+    assert_eq!(turns.len(), 3);
+    assert_eq!((&turns[2].outputs, turns[1].outputs.len()), (&turns[1].outputs, 1));
+    assert!(turns[2].instructions.contains("# Interrupted turn"));
+    assert_eq!(fixture.backend.args_of("createDocumentFromAgent").len(), 1);
+    assert_eq!(fixture.last_message()["content"], "Written.");
+}
+
+/// A gateway that is restarted in each turn: the last answer is better than none.
+#[test]
+fn the_last_answer_without_tools_is_taken() {
+    let (fixture, mut job) = lost();
+    for _ in 0..LOST_MAX {
+        fixture.gateway.recovers(without_tools("I lack the tools."));
+        assert_eq!(fixture.deliver(&mut job), "again");
+        fixture.gateway.fails(Class::Lost, Why::LostAnswer);
+        assert_eq!(fixture.deliver(&mut job), "again");
+    }
+    fixture.gateway.recovers(without_tools("I still lack the tools."));
+    assert_eq!(fixture.deliver(&mut job), "answered");
+    assert_eq!(fixture.last_message()["content"], "I still lack the tools.");
+    assert_eq!(fixture.messages_of_ben().len(), 1);
 }
 
 #[test]
@@ -441,6 +516,7 @@ fn a_note_of_an_earlier_process_is_settled_first() {
         spoke: false,
         looked: None,
         grown: Some((7, fixture.team.board.clock().now())),
+        without_tools: false,
         interrupted: true,
         extra: UnknownFields::default(),
     };

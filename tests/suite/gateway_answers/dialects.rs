@@ -8,7 +8,7 @@ use mission_control_runtime::gateway::{Class, Why};
 use mission_control_runtime::wire::Stop;
 use serde_json::{Value, json};
 
-use super::{PATIENT, ask, client, endpoint_with, said};
+use super::{EARLY, PATIENT, ask, client, endpoint_with, said};
 use crate::support::scripted_http::{Move, Refusing, ScriptedHttp, Seen, answer, answer_with};
 
 fn wants(key: &str) -> Move {
@@ -150,7 +150,7 @@ fn a_probe_has_a_short_timeout() {
         let begun = Instant::now();
         let probe = endpoint_with(&server.url(), limits).client(&Stop::new()).probe();
         assert_eq!((probe.reachable, probe.why), (false, Some(Why::Unreachable)));
-        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < EARLY, "{:?}", begun.elapsed());
     }
 }
 

@@ -94,6 +94,7 @@ impl Line {
             run: error.run.as_deref(),
             failed: error.why == Why::Internal,
             spoke: error.spoke,
+            tools: false,
             // Otherwise this gateway would be younger than the turn.
             age: Duration::ZERO,
             lost,

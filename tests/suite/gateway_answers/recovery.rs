@@ -5,6 +5,8 @@
 mod calls;
 /// The items.
 mod items;
+/// Turns that the gateway resumes without their tools.
+mod resumed;
 /// The same cases over a socket, from the scripted gateway.
 mod sockets;
 
@@ -48,6 +50,8 @@ struct Scene {
     asks_again: bool,
     earlier: bool,
     run: bool,
+    /// The turn had tools.
+    tools: bool,
 }
 
 /// A current release without its tools, at the first reading, shortly after the loss.
@@ -64,6 +68,7 @@ const FIRST: Scene = Scene {
     asks_again: false,
     earlier: false,
     run: true,
+    tools: false,
 };
 /// [`FIRST`] at the next reading.
 const SECOND: Scene = Scene { since: 8, looked: Some(5), ..FIRST };
@@ -89,6 +94,7 @@ fn verdict(scene: Scene, items: &[Value]) -> Recovered {
         run: scene.run.then_some(RUN),
         failed: scene.failed,
         spoke: false,
+        tools: scene.tools,
         age: now.since(SENT),
         lost,
         looked: scene.looked.map(|seconds| now - Duration::from_secs(seconds)),
@@ -120,6 +126,7 @@ pub(super) fn short(verdict: &Recovered) -> String {
             format!("calls {}", ids.join(" "))
         }
         Recovered::Elsewhere(reply) => format!("elsewhere {}", text(reply)),
+        Recovered::ToolsMissing(reply) => format!("tools missing {}", text(reply)),
         Recovered::Silent => "silent".to_owned(),
         Recovered::Failed { why, .. } => format!("failed {why:?}"),
         Recovered::Cut => "cut".to_owned(),
@@ -448,6 +455,7 @@ fn pages_are_read_back_to_the_turn() {
         run: None,
         failed: false,
         spoke: false,
+        tools: false,
         age: Duration::ZERO,
         lost: SENT,
         looked: None,

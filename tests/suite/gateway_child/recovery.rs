@@ -55,12 +55,14 @@ fn a_gateway_of_another_configuration_is_ended_in_order_and_started_again() {
         ("run", &[], true),
     ];
     for (argument, variables, differs) in rows {
-        let script = versioned("trap 'echo ended >>ends; exit 0' TERM\nwhile :; do sleep 0.01; done");
+        let script =
+            versioned("trap 'echo ended >>ends; exit 0' TERM\ntouch trapped\nwhile :; do sleep 0.01; done");
         let mut place = Place::new(&script);
         let first = place.start_with("run", &[("MY_OWN", value)]);
         let before = place.is_ready();
         let record = String::from_utf8(place.state.read(RECORD).unwrap().unwrap()).unwrap();
         assert!(record.contains("configuration") && !record.contains(value), "{record}");
+        until("the trap", || place.folder.path().join("trapped").exists());
         place.kill(first);
         place.status = Arc::default();
         let second = place.start_with(argument, variables);

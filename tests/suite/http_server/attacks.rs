@@ -129,7 +129,7 @@ fn reads_little_of_an_unwanted_gigabyte() {
             let sent = (0..16 * 1024).take_while(|_| client.socket().write_all(&piece).is_ok()).count() / 16;
             assert!(sent < 100, "{sent} MiB were taken");
         }
-        assert!(start.elapsed() < ATTACK + Duration::from_secs(3), "it took {:?}", start.elapsed());
+        assert!(start.elapsed() < GUARD, "it took {:?}", start.elapsed());
     });
 }
 
@@ -177,7 +177,7 @@ fn cuts_off_clients_that_pipeline_without_reading() {
                         while start.elapsed() < time && client.socket().write_all(requests.as_bytes()).is_ok()
                         {
                         }
-                        assert!(time < GUARD || start.elapsed() < GUARD, "it was not cut off");
+                        assert!(time < GUARD || start.elapsed() < time, "it was not cut off");
                     });
                 }
             });
@@ -185,11 +185,12 @@ fn cuts_off_clients_that_pipeline_without_reading() {
     }
 }
 
-/// Requests `/livez` over a new connection. Returns whether 200 arrives within a second.
+/// Requests `/livez` over a new connection. Returns whether 200 arrives. Only a refused or forgotten probe has no answer
+/// within the time, even on a loaded machine.
 fn is_live(address: SocketAddr) -> bool {
     let ask = || -> std::io::Result<bool> {
-        let mut client = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-        client.set_read_timeout(Some(Duration::from_secs(1)))?;
+        let mut client = TcpStream::connect_timeout(&address, GUARD)?;
+        client.set_read_timeout(Some(GUARD))?;
         client.write_all(b"GET /livez HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
         client.read_to_string(&mut answer)?;

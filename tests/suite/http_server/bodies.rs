@@ -19,7 +19,7 @@ fn chunked(chunks: &[usize]) -> Vec<u8> {
 
 #[test]
 fn accepts_a_body_up_to_its_exact_limit() {
-    let limits = ServerLimits { body_bytes: 1000, ..short_limits() }.with_body_limit("/length", 100_000);
+    let limits = ServerLimits { body_bytes: 1000, ..long_limits() }.with_body_limit("/length", 100_000);
     let server = serve(limits);
     let rows = [
         (post("/echo", &"x".repeat(1000)), 200),
@@ -36,7 +36,7 @@ fn accepts_a_body_up_to_its_exact_limit() {
 
 #[test]
 fn accepts_chunks_up_to_the_exact_body_limit() {
-    let server = serve(ServerLimits { body_bytes: 40_000, ..short_limits() });
+    let server = serve(ServerLimits { body_bytes: 40_000, ..long_limits() });
     for (chunks, status, body) in [
         (vec![], 200, "0"),
         (vec![40_000], 200, "40000"),
@@ -58,7 +58,7 @@ fn accepts_chunks_up_to_the_exact_body_limit() {
 
 #[test]
 fn reads_the_next_request_after_a_chunked_body() {
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let mut client = Client::connect(server.local_addr());
     client.send([chunked(&[3, 4]), HEALTH.to_vec(), chunked(&[5])].concat());
     assert_eq!(client.answer().body, "7");
@@ -69,7 +69,7 @@ fn reads_the_next_request_after_a_chunked_body() {
 #[test]
 fn a_client_still_sending_its_body_receives_its_413() {
     // Notes §6.7: closing with unread input resets the connection and discards the reply.
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let head = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1048577\r\n\r\n";
     for round in 0..20 {
         let mut client = Client::connect(server.local_addr());
@@ -81,7 +81,7 @@ fn a_client_still_sending_its_body_receives_its_413() {
 #[test]
 fn sends_100_continue_only_to_a_waiting_client() {
     // Notes §6.8.
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let head = |length: usize| {
         format!(
             "POST /length HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
@@ -100,7 +100,9 @@ fn sends_100_continue_only_to_a_waiting_client() {
 #[test]
 fn all_bodies_share_one_memory_limit() {
     let (gate, handler) = gate();
-    let limits = ServerLimits { bodies: Pool::new(150_000), ..short_limits() };
+    // So long a body waits for memory, shorter than the first one waits at the gate.
+    let body_time = Duration::from_secs(5);
+    let limits = ServerLimits { bodies: Pool::new(150_000), body_time, ..long_limits() };
     let server = Server::bind("127.0.0.1:0", limits, handler).unwrap();
     let mut first = Client::connect(server.local_addr());
     first.send(post("/gate", &"x".repeat(100_000)));
@@ -115,7 +117,7 @@ fn all_bodies_share_one_memory_limit() {
 
 #[test]
 fn deep_json_fits_the_stack_of_a_connection() {
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     for (depth, status) in [(127, 200), (128, 400), (100_000, 400)] {
         let body = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert_eq!(

@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn answers_forty_clients_with_ten_requests_each() {
     // Notes §5.3: up to 199 of 400 requests remained unanswered.
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let start = std::sync::Barrier::new(40);
     thread::scope(|scope| {
         for _ in 0..40 {
@@ -23,7 +23,7 @@ fn answers_forty_clients_with_ten_requests_each() {
 
 #[test]
 fn evicts_the_longest_idle_connection_at_the_cap() {
-    let server = serve(ServerLimits { connections: 3, ..short_limits() });
+    let server = serve(ServerLimits { connections: 3, ..long_limits() });
     let mut clients: Vec<Client> = Vec::new();
     for count in 1..=3 {
         clients.push(Client::connect(server.local_addr()));
@@ -43,7 +43,7 @@ fn evicts_the_longest_idle_connection_at_the_cap() {
 #[test]
 fn never_evicts_a_request_in_progress() {
     let (gate, handler) = gate();
-    let limits = ServerLimits { connections: 3, patience: GUARD, ..short_limits() };
+    let limits = ServerLimits { connections: 3, patience: GUARD, ..long_limits() };
     let server = Server::bind("127.0.0.1:0", limits, handler).unwrap();
     let mut busy: Vec<Client> = (0..3).map(|_| Client::connect(server.local_addr())).collect();
     for client in &mut busy {
@@ -66,7 +66,7 @@ fn never_evicts_a_request_in_progress() {
 fn refused_connections_start_few_threads() {
     let (gate, handler) = gate();
     let server =
-        Server::bind("127.0.0.1:0", ServerLimits { connections: 1, ..short_limits() }, handler).unwrap();
+        Server::bind("127.0.0.1:0", ServerLimits { connections: 1, ..long_limits() }, handler).unwrap();
     let mut busy = Client::connect(server.local_addr());
     busy.send(GATE);
     gate.await_waiting(1);
@@ -81,7 +81,7 @@ fn refused_connections_start_few_threads() {
 #[test]
 fn a_request_during_eviction_is_answered_whole_or_not_started() {
     // One place, and two clients that keep taking it from each other.
-    let server = serve(ServerLimits { connections: 1, ..short_limits() });
+    let server = serve(ServerLimits { connections: 1, ..long_limits() });
     let address = server.local_addr();
     let answered: usize = thread::scope(|scope| {
         let rival = |_| {

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn answers_pipelined_requests_in_order() {
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let mut client = Client::connect(server.local_addr());
     let request = |n: usize| {
         let body = "x".repeat(n % 50);
@@ -18,7 +18,7 @@ fn answers_pipelined_requests_in_order() {
 
 #[test]
 fn head_is_get_without_the_body() {
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let mut client = Client::connect(server.local_addr());
     let get = client.ask(HEALTH);
     let head = client.send(b"HEAD /health HTTP/1.1\r\nHost: h\r\n\r\n").answer_to_head();
@@ -33,7 +33,7 @@ fn head_is_get_without_the_body() {
 
 #[test]
 fn replies_have_the_server_headers() {
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let mut client = Client::connect(server.local_addr());
     let answer = client.ask(HEALTH);
     assert!(answer.head.starts_with("HTTP/1.1 200 OK\r\n"), "{}", answer.head);
@@ -51,7 +51,7 @@ fn replies_have_the_server_headers() {
 
 #[test]
 fn keeps_http_1_0_connections_only_on_request() {
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let mut client = Client::connect(server.local_addr());
     let answer = client.ask(b"GET /health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     assert_eq!(answer.header("connection"), Some("keep-alive"));
@@ -62,7 +62,7 @@ fn keeps_http_1_0_connections_only_on_request() {
 
 #[test]
 fn closes_after_the_reply_on_request() {
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let mut client = Client::connect(server.local_addr());
     // Bytes after the last request are not answered, but must not destroy the reply either (§6.7).
     client.send(b"GET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").send(HEALTH.repeat(100));
@@ -73,7 +73,7 @@ fn closes_after_the_reply_on_request() {
 #[test]
 fn a_handler_panic_answers_500_and_the_server_continues() {
     // Notes §6.8.
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let mut client = Client::connect(server.local_addr());
     for _ in 0..3 {
         let answer = client.ask(b"GET /panic HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -86,7 +86,7 @@ fn a_handler_panic_answers_500_and_the_server_continues() {
 
 #[test]
 fn handlers_receive_peer_target_headers_and_body() {
-    let server = Server::bind("127.0.0.1:0", short_limits(), |request| {
+    let server = Server::bind("127.0.0.1:0", long_limits(), |request| {
         let key = request.headers_named("X-OpenClaw-Session-Key").collect::<Vec<_>>().join("|");
         Reply::text(format!("{} {} {key}", request.peer().ip(), request.target()))
     })

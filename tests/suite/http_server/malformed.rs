@@ -18,7 +18,7 @@ fn post(lines: &str) -> Vec<u8> {
 
 #[test]
 fn refuses_malformed_requests_and_closes_the_connection() {
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let header = |length: usize| post(&format!("A: {}\r\n\r\n", "x".repeat(length)));
     let rows: Vec<(&str, Vec<u8>, u16)> = vec![
         ("no request line", b"\r\n\r\nhello\r\n\r\n".to_vec(), 400),
@@ -87,7 +87,7 @@ fn refuses_malformed_requests_and_closes_the_connection() {
 
 #[test]
 fn answers_unusual_valid_requests_and_keeps_the_connection() {
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n").into_bytes();
     let rows: Vec<(&str, Vec<u8>, u16)> = vec![
         ("empty lines first", b"\r\n\r\nGET /health HTTP/1.1\r\nHost: h\r\n\r\n".to_vec(), 200),
@@ -118,7 +118,7 @@ fn answers_unusual_valid_requests_and_keeps_the_connection() {
 #[test]
 fn refuses_an_endless_header_at_16_kib() {
     // Notes §5.7: 200 MB without a newline were all kept.
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let mut client = Client::connect(server.local_addr());
     client.send(b"GET / HTTP/1.1\r\nHost: h\r\nA: ");
     // The server stops reading at some point. The reply arrives anyway (§6.7).
@@ -129,7 +129,7 @@ fn refuses_an_endless_header_at_16_kib() {
 
 #[test]
 fn refusals_are_json_and_announce_the_close() {
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let answer = Client::connect(server.local_addr()).ask(post("Content-Length: 2000000\r\n\r\n"));
     assert_eq!(answer.body, r#"{"success":false,"error":"Request body too large"}"#);
     assert_eq!(answer.header("content-type"), Some("application/json"));

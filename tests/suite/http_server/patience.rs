@@ -21,7 +21,7 @@ fn drip(address: SocketAddr, start: &str) -> (u16, Duration) {
 #[test]
 fn one_byte_per_interval_does_not_extend_a_deadline() {
     // Notes §6.1: each byte would satisfy a timeout per read.
-    let server = serve(short_limits());
+    let server = serve(ServerLimits { linger_time: GUARD, ..short_limits() });
     for start in [
         "GET /",
         "GET / HTTP/1.1\r\nHost: h",
@@ -30,21 +30,20 @@ fn one_byte_per_interval_does_not_extend_a_deadline() {
     ] {
         let (status, took) = drip(server.local_addr(), start);
         assert_eq!(status, 408, "of {start:?}");
-        assert!((300..1200).contains(&took.as_millis()), "{start:?} took {took:?}, not 400 ms");
+        // With a deadline for each byte it would never be refused.
+        assert!(took >= Duration::from_millis(300), "{start:?} took {took:?}, not 400 ms");
     }
 }
 
 #[test]
 fn closes_idle_connections_without_a_reply() {
     let idle_time = Duration::from_millis(200);
-    let server = serve(ServerLimits { idle_time, ..short_limits() });
+    let server = serve(ServerLimits { idle_time, ..long_limits() });
     let mut fresh = Client::connect(server.local_addr());
     let mut used = Client::connect(server.local_addr());
     used.expect_health();
-    let start = Instant::now();
     fresh.expect_end();
     used.expect_end();
-    assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -52,16 +51,16 @@ fn cuts_off_a_client_that_does_not_read() {
     let server = serve(short_limits());
     let mut client = Client::connect(server.local_addr());
     client.send(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n".repeat(20));
-    wait_until("it has its place", || server.connections() == 1);
+    client.socket().peek(&mut [0]).unwrap();
     wait_until("its place is free", || server.connections() == 0);
 }
 
-/// The link is slow, not dead: each piece is taken in time, but all pieces together take longer than one may.
+/// The link is slow, not dead: each piece is taken in time, but all pieces together take longer than one may: six seconds.
 #[test]
 fn a_slow_reading_client_receives_the_whole_reply() {
     // More bytes than the kernel buffers.
-    const BYTES: usize = 24_000_000;
-    let limits = ServerLimits { write_time: Duration::from_secs(1), ..short_limits() };
+    const BYTES: usize = 40_000_000;
+    let limits = ServerLimits { write_time: Duration::from_secs(4), ..long_limits() };
     let server =
         Server::bind("127.0.0.1:0", limits, |_| Reply::whole("text/plain", vec![b'x'; BYTES])).unwrap();
     let mut client = Client::connect(server.local_addr());
@@ -78,7 +77,7 @@ fn a_slow_reading_client_receives_the_whole_reply() {
 #[test]
 fn stop_finishes_busy_requests_and_closes_idle_connections() {
     let (gate, handler) = gate();
-    let server = Server::bind("127.0.0.1:0", short_limits(), handler).unwrap();
+    let server = Server::bind("127.0.0.1:0", long_limits(), handler).unwrap();
     let mut idle = Client::connect(server.local_addr());
     idle.expect_health();
     let mut half = Client::connect(server.local_addr());
@@ -103,20 +102,20 @@ fn stop_finishes_busy_requests_and_closes_idle_connections() {
 #[test]
 fn stop_cuts_off_stuck_requests_and_counts_them() {
     let (gate, handler) = gate();
-    let server = Server::bind("127.0.0.1:0", short_limits(), handler).unwrap();
+    let server = Server::bind("127.0.0.1:0", long_limits(), handler).unwrap();
     let mut busy = Client::connect(server.local_addr());
     busy.send(GATE);
     gate.await_waiting(1);
     let start = Instant::now();
     assert_eq!(server.stop(Duration::from_millis(50)), 1);
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < GUARD / 2, "it waited for the gate: {:?}", start.elapsed());
     busy.expect_end();
     gate.open();
 }
 
 #[test]
 fn stop_gives_stalled_clients_the_limit_and_no_more() {
-    let server = serve(ServerLimits { write_time: GUARD, ..short_limits() });
+    let server = serve(ServerLimits { write_time: GUARD, ..long_limits() });
     let mut clients: Vec<Client> = (0..20).map(|_| Client::connect(server.local_addr())).collect();
     for client in &mut clients {
         client.send(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n".repeat(20));
@@ -125,25 +124,25 @@ fn stop_gives_stalled_clients_the_limit_and_no_more() {
     let (start, limit) = (Instant::now(), Duration::from_millis(300));
     assert_eq!(server.stop(limit), 20);
     let took = start.elapsed();
-    assert!(took >= limit && took < Duration::from_secs(1), "{took:?}");
+    assert!(took >= limit && took < GUARD / 2, "{took:?}");
 }
 
 #[test]
 fn stop_is_quick_with_many_idle_connections() {
-    // Notes §6: 7 ms.
-    let server = serve(short_limits());
+    // Notes §6: 7 ms. A stop that waited for them would take the idle time.
+    let server = serve(long_limits());
     let clients: Vec<Client> = (0..100).map(|_| Client::connect(server.local_addr())).collect();
     wait_until("all have places", || server.connections() == 100);
     let start = Instant::now();
     assert_eq!(server.stop(GUARD), 0);
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < GUARD / 2, "{:?}", start.elapsed());
     drop(clients);
 }
 
 #[test]
 fn a_server_on_all_addresses_stops() {
     // Notes §6.9: wake the acceptor over loopback, not over 0.0.0.0.
-    let bind = |address| Server::bind(address, short_limits(), |request| routes(&request)).ok();
+    let bind = |address| Server::bind(address, long_limits(), |request| routes(&request)).ok();
     let servers: Vec<Server> = ["0.0.0.0:0", "[::]:0"].into_iter().filter_map(bind).collect();
     assert!(!servers.is_empty(), "a machine may lack IPv6 or IPv4, not both");
     for server in servers {
@@ -156,7 +155,7 @@ fn a_server_on_all_addresses_stops() {
 
 #[test]
 fn a_dropped_server_frees_its_port() {
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let address = server.local_addr();
     let mut client = Client::connect(address);
     client.expect_health();
@@ -167,7 +166,7 @@ fn a_dropped_server_frees_its_port() {
 
 #[test]
 fn a_taken_port_is_an_error_not_a_panic() {
-    let server = serve(short_limits());
-    let second = Server::bind(server.local_addr(), short_limits(), |request| routes(&request));
+    let server = serve(long_limits());
+    let second = Server::bind(server.local_addr(), long_limits(), |request| routes(&request));
     assert_eq!(second.err().map(|error| error.kind()), Some(ErrorKind::AddrInUse));
 }

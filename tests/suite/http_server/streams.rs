@@ -33,7 +33,7 @@ fn ticking_server(limits: ServerLimits) -> (Server, Receiver<io::Result<()>>) {
 
 #[test]
 fn a_stream_is_chunked_and_keeps_the_connection() {
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let mut client = Client::connect(server.local_addr());
     for _ in 0..2 {
         let answer = client.ask(b"GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -46,7 +46,7 @@ fn a_stream_is_chunked_and_keeps_the_connection() {
 
 #[test]
 fn a_stream_for_http_1_0_ends_with_the_connection() {
-    let server = serve(short_limits());
+    let server = serve(long_limits());
     let mut client = Client::connect(server.local_addr());
     let answer = client.ask(b"GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     assert_eq!(answer.body, "data: 1\n\ndata: 2\n\n");
@@ -60,7 +60,7 @@ fn an_abrupt_reply_sends_exactly_its_bytes() {
         "/nothing" => Reply::abrupt(""),
         _ => routes(&request),
     };
-    let server = Server::bind("127.0.0.1:0", short_limits(), abrupt).unwrap();
+    let server = Server::bind("127.0.0.1:0", long_limits(), abrupt).unwrap();
     let rows = [("half", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), ("nothing", "")];
     for (path, bytes) in rows {
         let mut client = Client::connect(server.local_addr());
@@ -74,7 +74,7 @@ fn an_abrupt_reply_sends_exactly_its_bytes() {
 
 #[test]
 fn a_stream_ends_when_its_client_disconnects() {
-    let (server, ended) = ticking_server(short_limits());
+    let (server, ended) = ticking_server(long_limits());
     let mut client = Client::connect(server.local_addr());
     client.send(EVENTS).stream.read_line(&mut String::new()).unwrap();
     drop(client);
@@ -84,7 +84,7 @@ fn a_stream_ends_when_its_client_disconnects() {
 
 #[test]
 fn a_stream_ends_when_the_server_stops() {
-    let (server, ended) = ticking_server(short_limits());
+    let (server, ended) = ticking_server(long_limits());
     let mut client = Client::connect(server.local_addr());
     client.send(EVENTS).stream.read_line(&mut String::new()).unwrap();
     assert_eq!(server.stop(GUARD), 0);
@@ -114,7 +114,7 @@ fn the_write_deadline_cuts_off_an_unread_stream() {
 
 #[test]
 fn a_failed_stream_does_not_look_complete() {
-    let server = Server::bind("127.0.0.1:0", short_limits(), |request| {
+    let server = Server::bind("127.0.0.1:0", long_limits(), |request| {
         let panics = request.path() == "/panic";
         Reply::stream("text/plain", move |sink| {
             sink.send(b"half")?;
@@ -135,7 +135,7 @@ fn a_failed_stream_does_not_look_complete() {
 /// Few pipelined requests are handled at once, but a stream lasts as long as its client likes.
 #[test]
 fn pipelined_streams_do_not_block_other_clients() {
-    let (server, _ended) = ticking_server(short_limits());
+    let (server, _ended) = ticking_server(long_limits());
     let both = [HEALTH, EVENTS].concat();
     let listeners: Vec<Client> = (0..8)
         .map(|_| {

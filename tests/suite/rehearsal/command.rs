@@ -17,7 +17,7 @@ use crate::support::program::{Program, text};
 use crate::support::scripted_http::{Move, ScriptedHttp, answer};
 
 /// The longest that a step may take.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 fn program(url: &str, more: &[&str]) -> Program {
     let args = [&["rehearse", "--gateway", url, "--model-port", "0"], more].concat();

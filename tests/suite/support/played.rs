@@ -32,6 +32,7 @@ pub(crate) struct Looked {
     pub(crate) run: Option<String>,
     pub(crate) failed: bool,
     pub(crate) again: bool,
+    pub(crate) tools: bool,
     pub(crate) age: Duration,
 }
 
@@ -174,6 +175,7 @@ impl Gateway for Played {
             run: mark.run.map(str::to_owned),
             failed: mark.failed,
             again: mark.looked.is_some(),
+            tools: mark.tools,
             age: mark.age,
         });
         lines.verdicts.pop_front().expect("nobody knows what became of it")

@@ -13,7 +13,7 @@ use mission_control_runtime::files::{Access, Folder};
 use tempfile::TempDir;
 
 /// The longest that anything here may take; far more than it ever does.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The program, ready to be started.
 pub(crate) struct Program(Command, TempDir);

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What happens to one request.
 #[derive(Clone, Debug)]

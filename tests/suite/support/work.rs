@@ -36,6 +36,7 @@ pub(crate) fn sent() -> Sent {
         spoke: false,
         looked: None,
         grown: None,
+        without_tools: false,
         interrupted: false,
         extra: UnknownFields::default(),
     }

@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mission-control-runtime");
 
-/// How long a new version must work.
-pub(super) const CONFIRM: Duration = Duration::from_secs(4);
+/// How long a new version must work: longer than a good one needs to become ready on a loaded machine.
+pub(super) const CONFIRM: Duration = Duration::from_secs(15);
 
 /// An address where no gateway listens. Readiness does not depend on one.
 const NO_GATEWAY: &str = "http://127.0.0.1:1";

@@ -10,17 +10,16 @@ use super::machine::{CONFIRM, Installer, Machine};
 const GOOD: &str = "exec PROGRAM run";
 /// It exits before it can count its start.
 const FAILING: &str = "echo it fails >&2; exit 1";
-/// It is killed each time, a moment after its start.
-const CRASHING: &str = "PROGRAM run & child=$!; sleep 1.5; kill -KILL $child; wait $child; exit 1";
+/// It is killed three times, as soon as its start is counted and it listens. The fourth start may roll back.
+const CRASHING: &str = "echo start >>PLACE/starts; [ $(wc -l <PLACE/starts) -le 3 ] || exec PROGRAM run
+    rm -f PLACE/state/running.json; PROGRAM run & child=$!
+    until [ -e PLACE/state/running.json ]; do sleep 0.1; done
+    kill -KILL $child; wait $child; exit 1";
 /// It answers, and Mission Control refuses its token.
 const NEVER_READY: &str = "SERVICE_TOKEN=\"${SERVICE_TOKEN}x\" exec PROGRAM run";
 
-/// From the backend's return to a working version and its report: two minutes with a confirmation of a minute, and so much
-/// less with a confirmation of [`CONFIRM`].
-const ON_WORKING_VERSION: Duration = Duration::from_mins(1).saturating_add(CONFIRM);
-
 /// Longer than a version may be unready while the backend answers.
-const LONG_OUTAGE: Duration = Duration::from_secs(9);
+const LONG_OUTAGE: Duration = CONFIRM.saturating_add(Duration::from_secs(5));
 
 struct Case {
     script: &'static str,
@@ -50,7 +49,6 @@ impl Case {
         machine.until("the version in reports", |machine| machine.reports(running));
         let took = returned.elapsed();
         println!("{}, backend leaves: {}: {took:.1?}", self.words, self.backend_leaves);
-        assert!(took <= ON_WORKING_VERSION, "{took:?}\n{}", machine.log());
         assert_eq!(machine.runtime()["pendingUpgrade"], serde_json::Value::Null, "the page shows none");
         let starts = machine.ended().len();
         // Two more readings of requests change nothing.
@@ -139,14 +137,14 @@ fn a_bad_command_fails_with_its_reason_and_changes_nothing() {
     fs::write(&hanging, "#!/bin/sh\necho waiting\nexec sleep 600\n").unwrap();
     fs::set_permissions(&hanging, fs::Permissions::from_mode(0o755)).unwrap();
     let rows = [
-        (missing.to_str().unwrap(), "cannot be started"),
-        ("/bin/false", "exit code 1"),
-        (hanging.to_str().unwrap(), "did not end within 1 s: waiting"),
+        (missing.to_str().unwrap(), "60000", "cannot be started"),
+        ("/bin/false", "60000", "exit code 1"),
+        (hanging.to_str().unwrap(), "5000", "did not end within 5 s: waiting"),
     ];
     thread::scope(|scope| {
-        for (command, words) in rows {
+        for (command, limit, words) in rows {
             scope.spawn(move || {
-                let variables = [("UPGRADE_COMMAND", command), ("UPGRADE_COMMAND_TIMEOUT", "1000")];
+                let variables = [("UPGRADE_COMMAND", command), ("UPGRADE_COMMAND_TIMEOUT", limit)];
                 let machine = Machine::new(&[], &variables, Installer::None);
                 machine.request("2.0.0");
                 machine.until("the result", |machine| !machine.history().is_empty());

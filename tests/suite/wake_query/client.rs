@@ -20,9 +20,11 @@ use super::peer::{PATIENCE, Peer, accept, failed, header, read_head, transition,
 
 const TOKEN: &str = "mc_service_account_s3cr3ts3cr3t";
 
-/// Far shorter than the defaults, and longer than a busy machine delays a message.
-const LIMITS: WakeLimits =
-    WakeLimits { connect: PATIENCE, silence: Duration::from_millis(700), message_bytes: 100_000 };
+/// Longer than a busy machine delays a message.
+const LIMITS: WakeLimits = WakeLimits { connect: PATIENCE, silence: PATIENCE, message_bytes: 100_000 };
+
+/// The silence that a test waits for.
+const SILENCE: Duration = Duration::from_secs(3);
 
 pub(super) fn subscriber(url: &str, token: &str, account: &str, limits: WakeLimits) -> WakeSubscriber {
     let token = Secret::new(token);
@@ -33,10 +35,10 @@ pub(super) fn subscriber(url: &str, token: &str, account: &str, limits: WakeLimi
 }
 
 /// A listener, and a subscriber to it.
-fn pair() -> (TcpListener, WakeSubscriber) {
+fn pair(limits: WakeLimits) -> (TcpListener, WakeSubscriber) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let subscriber = subscriber(&url, TOKEN, "account", LIMITS);
+    let subscriber = subscriber(&url, TOKEN, "account", limits);
     (listener, subscriber)
 }
 
@@ -52,7 +54,11 @@ fn follow(subscriber: &mut WakeSubscriber) -> (Option<SubscriptionEnd>, usize) {
 
 /// One connection with this script. Returns the end and the number of new values.
 fn played(script: impl FnOnce(&mut Peer) + Send) -> (SubscriptionEnd, usize) {
-    let (listener, mut subscriber) = pair();
+    played_with(LIMITS, script)
+}
+
+fn played_with(limits: WakeLimits, script: impl FnOnce(&mut Peer) + Send) -> (SubscriptionEnd, usize) {
+    let (listener, mut subscriber) = pair(limits);
     let (end, values) = thread::scope(|scope| {
         scope.spawn(|| {
             let mut peer = Peer::accept(&listener);
@@ -79,7 +85,7 @@ fn first_value(peer: &mut Peer) {
 
 #[test]
 fn the_client_opens_and_subscribes_as_the_protocol_has_it() {
-    let (listener, mut subscriber) = pair();
+    let (listener, mut subscriber) = pair(LIMITS);
     thread::scope(|scope| {
         let server = scope.spawn(|| {
             let mut peer = Peer::accept(&listener);
@@ -206,16 +212,17 @@ fn a_missing_query_is_told_apart_from_a_failing_one() {
 
 #[test]
 fn silence_ends_the_connection_and_pings_keep_it() {
-    let (end, values) = played(|peer| {
+    let limits = WakeLimits { silence: SILENCE, ..LIMITS };
+    let (end, values) = played_with(limits, |peer| {
         first_value(peer);
         for _ in 0..10 {
-            thread::sleep(LIMITS.silence / 5);
+            thread::sleep(SILENCE / 5);
             peer.send(&json!({"type": "Ping"}));
         }
         peer.send(&transition(&version(1, 10), &version(1, 11), &updated(json!(6.0))));
     });
     assert_eq!((end.class, values), (EndClass::Broken, 2), "{end:?}");
-    assert_eq!(end.reason, "no message for 0.7 s");
+    assert_eq!(end.reason, "no message for 3 s");
 }
 
 #[test]
@@ -227,7 +234,7 @@ fn a_connection_that_breaks_is_opened_again() {
         peer.close_abruptly();
     });
     assert_eq!((end.class, values), (EndClass::Broken, 1), "{end:?}");
-    let (listener, mut subscriber) = pair();
+    let (listener, mut subscriber) = pair(LIMITS);
     drop(listener);
     let (end, values) = follow(&mut subscriber);
     let end = end.unwrap();
@@ -258,7 +265,7 @@ fn each_answer_to_the_opening_has_its_class() {
         ),
     ];
     for (status, headers, class, words) in rows {
-        let (listener, mut subscriber) = pair();
+        let (listener, mut subscriber) = pair(LIMITS);
         let (end, _) = thread::scope(|scope| {
             scope.spawn(|| {
                 let mut stream = accept(&listener);

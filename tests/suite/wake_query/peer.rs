@@ -11,7 +11,7 @@ use mission_control_runtime::model::sync_protocol::Timestamp;
 use serde_json::{Value, json};
 
 /// Longer than any step here.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
 const LIMITS: WebSocketLimits = WebSocketLimits { message_bytes: 32 * 1024 * 1024, frames: 1_024 };
 const MASK: [u8; 4] = [1, 2, 3, 4];

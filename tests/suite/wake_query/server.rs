@@ -236,8 +236,8 @@ fn only_a_websocket_of_this_origin_is_served() {
 fn a_quiet_connection_gets_pings_and_a_silent_client_is_dropped() {
     let board = Board::new();
     let times = SyncTimes {
-        ping: Duration::from_millis(100),
-        unheard: Duration::from_millis(1_500),
+        ping: Duration::from_millis(300),
+        unheard: Duration::from_secs(5),
         ..SyncTimes::default()
     };
     let (server, address) = serve(&board, times, ServerLimits::default());
@@ -287,7 +287,8 @@ fn connections_are_limited_and_their_places_come_back() {
 fn strangers_keep_no_place_from_a_subscriber() {
     let board = Board::new();
     let limits = ServerLimits { connections: 200, ..ServerLimits::default() };
-    let times = SyncTimes { stranger: Duration::from_secs(2), ..SyncTimes::default() };
+    let times =
+        SyncTimes { stranger: Duration::from_secs(15), ping: Duration::from_mins(5), ..SyncTimes::default() };
     let (server, address) = serve(&board, times, limits);
     let opened = Instant::now();
     let mut strangers: Vec<Peer> = (0..64).map(|_| connected(&address)).collect();

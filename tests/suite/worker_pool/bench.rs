@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mission_control_runtime::demo::gateway::{self, Item, Options, Prompt, ScriptedGateway, Thought};
-use mission_control_runtime::demo::pool::{Enqueue, PoolAgent, PoolBackend, PoolPolicy};
+use mission_control_runtime::demo::gateway::{self, Options, Prompt, ScriptedGateway, Thought};
+use mission_control_runtime::demo::pool::{Enqueue, PoolAgent, PoolBackend, PoolPolicy, question};
 use mission_control_runtime::demo::telegram::ScriptedTelegram;
 use mission_control_runtime::http::server::{Server, ServerLimits};
 use tempfile::TempDir;
@@ -28,25 +28,9 @@ pub(super) struct PoolBench {
     turns_address: String,
 }
 
-/// The text of the person in a question of the worker.
-fn message(text: &str) -> Option<&str> {
-    let (_, rest) = text.rsplit_once(" message: ")?;
-    let (_, rest) = rest.split_once('\n')?;
-    rest.split("\n<<").next()
-}
-
-/// The question of this turn. A turn that the gateway resumes has it in its transcript.
-fn asked(prompt: &Prompt) -> Option<String> {
-    let mut said = prompt.transcript.iter().rev().filter_map(|entry| match &entry.item {
-        Item::User(text) => message(text),
-        Item::Assistant { .. } | Item::Notice(_) | Item::ToolResult { .. } => None,
-    });
-    message(&prompt.text).or_else(|| said.next()).map(str::to_owned)
-}
-
 /// The answer of the model: the message decides.
 fn think(prompt: &Prompt) -> Thought {
-    let Some(text) = asked(prompt) else { return Thought::say("re: nothing") };
+    let Some(text) = question(prompt) else { return Thought::say("re: nothing") };
     let text = &*text;
     let after = |word: &str| text.strip_prefix(word);
     if let Some(rest) = after("SLOW ") {
@@ -58,6 +42,14 @@ fn think(prompt: &Prompt) -> Thought {
     }
     if let Some(rest) = after("FAIL ") {
         return Thought::fail(400, rest);
+    }
+    // The first attempt fails.
+    if let Some(rest) = after("SECOND ") {
+        return if prompt.text.contains(" try 1]") {
+            Thought::fail(500, "overloaded")
+        } else {
+            Thought::say(format!("re: {rest}"))
+        };
     }
     if text == "EMPTY" {
         return Thought::nothing();

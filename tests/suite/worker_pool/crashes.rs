@@ -168,6 +168,29 @@ fn another_worker_on_the_gateway_looks_for_the_turn_first() {
     assert_eq!(bench.runs(), 1);
 }
 
+/// The last attempt of another worker counts: its first one has failed, and its second one was answered and paid for.
+#[test]
+fn another_worker_on_the_gateway_adopts_a_later_attempt() {
+    let bench = bench();
+    for _ in 0..200 {
+        bench.backend.plan("workerAttachMessageMetadata", PoolFault::Cut);
+    }
+    let job = bench.ask("c1", "SECOND hello");
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let worker = bench.worker(first.path()).start();
+    let answers = || bench.gateway().observations().marks(&format!("n-job-{job}")).answers;
+    until("the answer in the session", || answers() == 1);
+    let runs = bench.runs();
+    worker.kill();
+    bench.backend.unplan("workerAttachMessageMetadata");
+    assert!(bench.backend.lose_lease(&job));
+    let mut worker = bench.worker(second.path()).start();
+    worker.wait_for_log("The session has this question already");
+    bench.until_done(&job);
+    assert_eq!(bench.sent_and_appended("c1", "re: hello"), (1, 1));
+    assert_eq!((runs, bench.runs()), (2, 2));
+}
+
 /// `run` on a machine that the scheduler of a pool has made is the worker.
 #[test]
 fn run_with_a_worker_id_and_without_a_service_token_is_the_worker() {

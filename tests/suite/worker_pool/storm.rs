@@ -263,7 +263,7 @@ fn is_in_doubt(log: &str, job: &str) -> bool {
 }
 
 #[test]
-#[ignore = "a worker may ask the agent again after a second attempt of another worker; `make test-pool` runs it"]
+#[ignore = "not yet shown to pass on a loaded machine; `make test-pool` runs it"]
 fn a_storm_of_kills_and_lost_leases_loses_nothing_and_doubles_nothing() {
     let storm = Storm {
         jobs: 60,

@@ -17,8 +17,9 @@ use super::writing::{NO_TOKENS, Place, before, fine, release, rows};
 /// The files of [`before`] that follow Mission Control.
 const FILES: usize = 6;
 
-/// After this time a later write certainly has another time.
-const SETTLED: Duration = Duration::from_secs(10);
+/// After this time a later write certainly has another time. It counts from a moment before the writes, which a slow disk
+/// delays.
+const SETTLED: Duration = Duration::from_mins(10);
 
 fn sync(place: &Place, rows: &[ProfileRow], now: Millis) -> WorkspaceHealth {
     let health = place.workspaces().sync(rows, NO_TOKENS, release(), now);

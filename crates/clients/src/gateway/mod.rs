@@ -46,6 +46,7 @@ use mcr_core::gateway::{
     Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, Turn, TurnMark, Why,
 };
 use mcr_core::gateway_config::ShownConfiguration;
+use mcr_core::work::WorkId;
 use mcr_model::SessionKey;
 
 use accepted_answer::AcceptedAnswer;
@@ -121,6 +122,15 @@ impl Gateway for HttpGateway {
         marker: &str,
     ) -> Result<Option<bool>, GatewayError> {
         recover::has_question(self, session, agent, marker).map_err(|failure| self.shared.error(failure))
+    }
+
+    fn last_attempt(
+        &self,
+        session: &SessionKey,
+        agent: &str,
+        work: &WorkId,
+    ) -> Result<Option<u32>, GatewayError> {
+        recover::last_attempt(self, session, agent, work).map_err(|failure| self.shared.error(failure))
     }
 
     fn shows_tools(&self) -> bool {

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::HttpGateway;
 use super::conversation::Conversation;
 use super::query::{NoAnswer, Query, ask};
-use super::session_history::{self, HistoryUnavailable, invoke};
+use super::session_history::{self, HistoryUnavailable, SessionItems, invoke};
 use super::socket::SocketFailure;
 use mcr_core::gateway::authorship::adopted;
 use mcr_core::gateway::codec::{
@@ -25,7 +25,8 @@ use mcr_core::gateway::history::{
     self, Item, Listed, Recovered, Running, SessionEvidence, Status, TurnMark, TurnProgress, Waiting,
     cut_item, decide, read_listed, turn_progress,
 };
-use mcr_core::gateway::{ModelCall, Why};
+use mcr_core::gateway::{ModelCall, Why, marker};
+use mcr_core::work::WorkId;
 use mcr_model::SessionKey;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::json;
@@ -125,7 +126,9 @@ fn read_verdict(
         // Only time helps: the gateway may not have noticed yet that the client is gone.
         verdict @ Recovered::Running(Running { why: Waiting::WindingUp, .. }) => verdict,
         // The history alone does not settle these.
-        Recovered::Running(_) | Recovered::Absent { .. } if reported.is_none() => {
+        Recovered::Running(_) | Recovered::Absent { .. } | Recovered::ToolsMissing(_)
+            if reported.is_none() =>
+        {
             let reported = ReportedState { last, ..report(gateway, key, mark, &evidence) };
             if reported.is_over() {
                 return read_verdict(gateway, key, agent, mark, up, Some(reported));
@@ -194,14 +197,35 @@ pub(super) fn has_question(
     agent: &str,
     marker: &str,
 ) -> Result<Option<bool>, TurnFailure> {
+    let Some(shown) = items_back_to(gateway, session, agent, marker)? else { return Ok(None) };
+    let found = history::has_question(marker, &shown.items);
+    Ok((found || shown.whole).then_some(found))
+}
+
+/// The last attempt of this work in the session.
+pub(super) fn last_attempt(
+    gateway: &HttpGateway,
+    session: &SessionKey,
+    agent: &str,
+    work: &WorkId,
+) -> Result<Option<u32>, TurnFailure> {
+    // The marker only bounds how far the history is read.
+    let shown = items_back_to(gateway, session, agent, &marker::of_message(work, 1))?;
+    Ok(shown.and_then(|shown| history::last_attempt(work, &shown.items)))
+}
+
+/// The session back to the message with this marker; none where the gateway does not show it now.
+fn items_back_to(
+    gateway: &HttpGateway,
+    session: &SessionKey,
+    agent: &str,
+    marker: &str,
+) -> Result<Option<SessionItems>, TurnFailure> {
     let agent = codec::agent_id(agent)?;
     let key = gateway.name(session, &agent)?;
     let mark = TurnMark { marker, ..TurnMark::default() };
     match session_history::read(gateway, &key, &mark) {
-        Ok(shown) => {
-            let found = history::has_question(marker, &shown.items);
-            Ok((found || shown.whole).then_some(found))
-        }
+        Ok(shown) => Ok(Some(shown)),
         Err(HistoryUnavailable::Away(failure)) => Err(failure),
         Err(HistoryUnavailable::Temporary | HistoryUnavailable::Refused) => Ok(None),
     }

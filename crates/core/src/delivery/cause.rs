@@ -256,7 +256,9 @@ pub(super) fn of(trouble: &Trouble) -> Option<(Cause, Rule)> {
             Some((Cause::TurnedAway, Rule { pause: Pause::Aside, ..Cause::TurnedAway.rule() }))
         }
         Trouble::Unsettled(Unsettled::Stuck(_)) => Some(ruled(Cause::StuckTurn)),
-        Trouble::Unsettled(Unsettled::Absent | Unsettled::Forgotten) => Some(ruled(Cause::LostAnswer)),
+        Trouble::Unsettled(Unsettled::Absent | Unsettled::Forgotten | Unsettled::ToolsMissing) => {
+            Some(ruled(Cause::LostAnswer))
+        }
         Trouble::Backend(BackendFailure { weight: Weight::Doubtful, .. }) => Some(ruled(Cause::Backend)),
         Trouble::Backend(BackendFailure { weight: Weight::Passing, .. }) => Some(ruled(Cause::BackendAway)),
         Trouble::Silence(_) => Some(ruled(Cause::Silence)),

@@ -172,7 +172,7 @@ impl Dispatcher {
             self.running_heartbeats += usize::from(job.work.is_heartbeat());
             self.agent_limits.begins(&job, for_agents, now);
             if turn {
-                self.breaker.begins(job.number);
+                self.breaker.begins(job.number, now);
             }
             jobs.push(job);
         }
@@ -184,7 +184,7 @@ impl Dispatcher {
         let agents = self.agent_limits.room_for_agents(self.free_workers, now);
         let agents_wait = agents > 0 && self.queue.ready_of_agents(&self.stops) > 0;
         let people = self.agent_limits.has_room_for_people(self.free_workers, agents_wait);
-        StartRoom { turns: self.breaker.lets_in(), agents, people }
+        StartRoom { turns: self.breaker.lets_in(now), agents, people }
     }
 
     /// From now on these agents' turns wait because a limit was reached.
@@ -269,7 +269,9 @@ impl Dispatcher {
         let can_start = self.free_workers > 0 && may_start && !self.suspended;
         let rested = self.queue.wake_at().filter(|_| can_start);
         let ceiling = self.ceiling_until(now).filter(|_| can_start);
-        [rested, ceiling, self.breaker.probe_at()].into_iter().flatten().min()
+        // A trial whose time has passed lets the next item start at once. If none is ready, the end of a pause wakes it.
+        let trial = self.breaker.next_trial_at().filter(|at| can_start && *at > now);
+        [rested, ceiling, trial, self.breaker.probe_at()].into_iter().flatten().min()
     }
 
     /// When the ceiling lets the next turn of an agent start, if it holds back items that could start otherwise.

@@ -120,6 +120,8 @@ pub enum Unsettled {
     Absent,
     /// The session no longer has the question whose results are due, so the question is sent again.
     Forgotten,
+    /// The gateway resumed the turn without its tools and answered, so the agent is asked again.
+    ToolsMissing,
     /// No trace either, but this process ended before the answer came, so no answer was lost.
     Interrupted,
     /// The turn was answered, and not all of the answer can be read.
@@ -133,6 +135,7 @@ impl Unsettled {
         match self {
             Self::Waiting { .. } | Self::Absent => "the answer was lost",
             Self::Forgotten => "the agent's session was reset during its work",
+            Self::ToolsMissing => "the gateway was restarted during the agent's turn",
             Self::Interrupted => "the runtime was restarted during the agent's turn",
             Self::Stuck(_) | Self::StuckAgain => "the agent's turn showed no sign of life",
             Self::Cut => "the answer was lost, and only its beginning can be found",
@@ -152,6 +155,9 @@ impl fmt::Display for Unsettled {
             Self::Absent => f.write_str("the answer was lost and is not in the session"),
             Self::Forgotten => f.write_str(
                 "the session no longer has the question whose results are due: it was reset, or the gateway's state was restored",
+            ),
+            Self::ToolsMissing => f.write_str(
+                "the gateway was restarted and resumed the turn without its tools: the agent is asked again",
             ),
             Self::Interrupted => {
                 f.write_str("the runtime was restarted during the turn, and the session shows no answer")

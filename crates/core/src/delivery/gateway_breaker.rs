@@ -12,7 +12,8 @@
 //! affected. One shared probe checks whether the gateway is back: every second in the first minute, then
 //! every 15 s. Early probes matter, because a new turn must precede the gateway's own recovery of interrupted
 //! turns. A probe does not detect every problem (a wrong token, for example), so a single row that needs a turn goes
-//! first. If that row ends without reaching the gateway, the next row takes its place.
+//! first. If that row ends without reaching the gateway, the next row takes its place. The next row also goes when the
+//! first has shown nothing for ten seconds, so that one hung session holds back no other.
 
 use std::time::Duration;
 
@@ -25,11 +26,22 @@ const FIRST_MINUTE: Duration = Duration::from_mins(1);
 /// The interval of the later probes.
 const LATE: Duration = Duration::from_secs(15);
 
+/// How long a trial may show nothing before another row goes on trial. Working gateways accept a turn at once.
+const TRIAL_MAX: Duration = Duration::from_secs(10);
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum BreakerState {
     Closed,
     Open { since: Millis, probe_at: Millis, probing: bool },
-    HalfOpen { since: Millis, job: Option<u64> },
+    HalfOpen { since: Millis, trial: Option<TurnOnTrial> },
+}
+
+/// The last row on trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TurnOnTrial {
+    job: u64,
+    /// When the next row may go on trial.
+    until: Millis,
 }
 
 /// How many turns may start.
@@ -66,18 +78,28 @@ impl GatewayBreaker {
     }
 
     /// How many turns may start now.
-    pub(super) fn lets_in(&self) -> TurnAllowance {
+    pub(super) fn lets_in(&self, now: Millis) -> TurnAllowance {
         match self.state {
             BreakerState::Closed => TurnAllowance::All,
-            BreakerState::HalfOpen { job: None, .. } => TurnAllowance::One,
-            BreakerState::Open { .. } | BreakerState::HalfOpen { job: Some(_), .. } => TurnAllowance::None,
+            BreakerState::HalfOpen { trial, .. } if trial.is_none_or(|trial| trial.until <= now) => {
+                TurnAllowance::One
+            }
+            BreakerState::Open { .. } | BreakerState::HalfOpen { .. } => TurnAllowance::None,
+        }
+    }
+
+    /// When the next row may go on trial, although the last one has shown nothing.
+    pub(super) fn next_trial_at(&self) -> Option<Millis> {
+        match self.state {
+            BreakerState::HalfOpen { trial, .. } => trial.map(|trial| trial.until),
+            BreakerState::Closed | BreakerState::Open { .. } => None,
         }
     }
 
     /// A turn of this row starts.
-    pub(super) fn begins(&mut self, number: u64) {
-        if let BreakerState::HalfOpen { job, .. } = &mut self.state {
-            *job = Some(number);
+    pub(super) fn begins(&mut self, number: u64, now: Millis) {
+        if let BreakerState::HalfOpen { trial, .. } = &mut self.state {
+            *trial = Some(TurnOnTrial { job: number, until: now + TRIAL_MAX });
         }
     }
 
@@ -105,9 +127,9 @@ impl GatewayBreaker {
     /// The row ended or pauses without having reached the gateway.
     pub(super) fn found_nothing(&mut self, number: u64) {
         if self.state.is_trial_of(number)
-            && let BreakerState::HalfOpen { job, .. } = &mut self.state
+            && let BreakerState::HalfOpen { trial, .. } = &mut self.state
         {
-            *job = None;
+            *trial = None;
         }
     }
 
@@ -138,7 +160,7 @@ impl GatewayBreaker {
     pub(super) fn probed(&mut self, trouble: Option<&str>, now: Millis) {
         let BreakerState::Open { since, .. } = self.state else { return };
         match trouble {
-            None => self.state = BreakerState::HalfOpen { since, job: None },
+            None => self.state = BreakerState::HalfOpen { since, trial: None },
             Some(why) => {
                 let probe_at = now + Self::schedule(since, now);
                 self.state = BreakerState::Open { since, probe_at, probing: false };
@@ -150,7 +172,7 @@ impl GatewayBreaker {
 
 impl BreakerState {
     fn is_trial_of(&self, number: u64) -> bool {
-        matches!(self, Self::HalfOpen { job: Some(job), .. } if *job == number)
+        matches!(self, Self::HalfOpen { trial: Some(trial), .. } if trial.job == number)
     }
 }
 
@@ -174,7 +196,7 @@ mod tests {
         let early = probes.iter().filter(|at| **at <= Millis(60_000)).count();
         assert_eq!(early, 60);
         assert_eq!(probes.len() - early, 540 / 15);
-        assert_eq!(breaker.lets_in(), TurnAllowance::None);
+        assert_eq!(breaker.lets_in(now), TurnAllowance::None);
     }
 
     #[test]
@@ -184,22 +206,48 @@ mod tests {
         breaker.found_unreachable("draining", None, Millis(400));
         assert_eq!(breaker.probe_at(), Some(Millis(1000)), "the first to find it tells the time");
         assert!(breaker.probe(Millis(1000)));
-        breaker.probed(None, Millis(1002));
-        assert_eq!(breaker.lets_in(), TurnAllowance::One);
-        breaker.begins(7);
-        assert_eq!(breaker.lets_in(), TurnAllowance::None);
+        let now = Millis(1002);
+        breaker.probed(None, now);
+        assert_eq!(breaker.lets_in(now), TurnAllowance::One);
+        breaker.begins(7, now);
+        assert_eq!(breaker.lets_in(now), TurnAllowance::None);
         breaker.found_reachable(5);
         breaker.found_nothing(5);
-        assert_eq!(breaker.lets_in(), TurnAllowance::None, "a row that began before tells nothing");
+        assert_eq!(breaker.lets_in(now), TurnAllowance::None, "a row that began before tells nothing");
         breaker.found_nothing(7);
         assert_eq!(
-            (breaker.lets_in(), breaker.why()),
+            (breaker.lets_in(now), breaker.why()),
             (TurnAllowance::One, Some("draining")),
             "the next one goes first"
         );
-        breaker.begins(8);
+        breaker.begins(8, now);
         breaker.found_reachable(8);
-        assert_eq!((breaker.lets_in(), breaker.why()), (TurnAllowance::All, None));
+        assert_eq!((breaker.lets_in(now), breaker.why()), (TurnAllowance::All, None));
+    }
+
+    /// A hung session shows nothing. The others do not wait for its end.
+    #[test]
+    fn a_trial_that_shows_nothing_is_followed_by_the_next_row() {
+        let mut breaker = GatewayBreaker::new();
+        breaker.found_unreachable("a page", None, Millis(0));
+        assert!(breaker.probe(Millis(1_000)));
+        breaker.probed(None, Millis(1_000));
+        assert_eq!(breaker.next_trial_at(), None, "the first row goes at once");
+        breaker.begins(7, Millis(2_000));
+        assert_eq!(breaker.next_trial_at(), Some(Millis(12_000)));
+        assert_eq!(breaker.lets_in(Millis(11_999)), TurnAllowance::None);
+        assert_eq!(breaker.lets_in(Millis(12_000)), TurnAllowance::One);
+        breaker.begins(8, Millis(12_000));
+        assert_eq!(breaker.lets_in(Millis(12_000)), TurnAllowance::None, "one more");
+        breaker.found_nothing(7);
+        assert_eq!(
+            breaker.lets_in(Millis(12_000)),
+            TurnAllowance::None,
+            "the end of the hung row changes nothing"
+        );
+        breaker.found_reachable(8);
+        assert_eq!(breaker.lets_in(Millis(12_000)), TurnAllowance::All);
+        assert_eq!(breaker.next_trial_at(), None);
     }
 
     #[test]
@@ -211,7 +259,7 @@ mod tests {
             now = breaker.probe_at().unwrap();
             assert!(breaker.probe(now));
             breaker.probed(None, now);
-            breaker.begins(1);
+            breaker.begins(1, now);
             breaker.found_unreachable("token", None, now);
         }
         assert!(now > Millis(61_000) && breaker.probe_at().unwrap().since(now) == LATE);

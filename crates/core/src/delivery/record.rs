@@ -71,6 +71,9 @@ pub struct Record {
     /// The last question that the agent got without an answer of it: the agent may have done part of the work.
     #[serde(rename = "unheard", skip_serializing_if = "is_default")]
     pub unanswered_question: Option<u32>,
+    /// The last answer came from a run that the gateway had resumed without the turn's tools. The next request says so.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tools_missing: bool,
     /// The question whose stuck turn the runtime aborted; a second stuck turn ends the delivery.
     #[serde(skip_serializing_if = "is_default")]
     pub parted: Option<u32>,
@@ -255,6 +258,7 @@ impl Record {
             not_accepted: self.not_accepted,
             requests: self.requests,
             unanswered_question: self.sent.as_ref().map(|sent| sent.attempt).or(self.unanswered_question),
+            tools_missing: self.tools_missing,
             heard,
             answered: self.answered,
             // The backend has the notification as settled, which must not end the new delivery.
@@ -373,6 +377,9 @@ pub struct Sent {
     pub looked: Option<Millis>,
     /// The last item of the session at the last reading, and when that item first appeared.
     pub grown: Option<(u64, Millis)>,
+    /// Whether the agent could not act on the board in this turn. A record of an older version does not say: then it could.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub without_tools: bool,
     /// Whether the process ended before the answer arrived: then no connection lost it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub interrupted: bool,

@@ -85,6 +85,11 @@ pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64)
     Next::Again(pause)
 }
 
+/// Whether this failure would end the item.
+pub fn ends(record: &Record, trouble: &Trouble, budget: &Budget) -> bool {
+    matches!(after(&mut record.clone(), trouble, budget, 1.0), Next::End(_))
+}
+
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
@@ -176,13 +181,14 @@ mod tests {
     #[test]
     fn every_failure_is_bounded_and_every_pause_is_monotone() {
         let waiting = Unsettled::Waiting { why: Waiting::GoesOn, pause: Duration::from_secs(5) };
-        let rows: [(Trouble, Option<u32>); 26] = [
+        let rows: [(Trouble, Option<u32>); 27] = [
             (turn(Class::Transient, Why::Interrupted), Some(8)),
             (turn(Class::Transient, Why::ProviderTrouble), Some(20)),
             (turn(Class::Transient, Why::ProviderRefused), Some(20)),
             (turn(Class::Lost, Why::LostAnswer), None),
             (Trouble::Unsettled(Unsettled::Absent), Some(LOST_MAX + 1)),
             (Trouble::Unsettled(Unsettled::Forgotten), Some(LOST_MAX + 1)),
+            (Trouble::Unsettled(Unsettled::ToolsMissing), Some(LOST_MAX + 1)),
             (Trouble::Unsettled(waiting), None),
             (Trouble::Unsettled(Unsettled::Stuck(Waiting::GoesOn)), Some(8)),
             (Trouble::Unsettled(Unsettled::StuckAgain), Some(1)),
@@ -210,7 +216,10 @@ mod tests {
             let mut tried = 0;
             let ended = loop {
                 tried += 1;
+                let ends = ends(&record, &trouble, &Budget::default());
                 match after(&mut record, &trouble, &Budget::default(), f64::from(tried % 2)) {
+                    Next::End(_) if !ends => panic!("{trouble}: an end that was not foreseen"),
+                    Next::Again(_) if ends => panic!("{trouble}: no end, which was foreseen"),
                     Next::End(_) => break Some(tried),
                     Next::Again(_) if tried == 100 => break None,
                     Next::Again(pause) => {

@@ -34,6 +34,12 @@ pub fn belongs_to(marker: &str, message: &str) -> bool {
     marker == message || marker.strip_prefix(stem).is_some_and(|rest| rest.starts_with(RESULT))
 }
 
+/// The attempt of this work that a marker of its messages or results names.
+pub fn attempt_of(marker: &str, work: &WorkId) -> Option<u32> {
+    let words = marker.strip_prefix("[n-")?.strip_prefix(work.as_str())?.strip_prefix(" try ")?;
+    words.strip_suffix(']')?.split(RESULT).next()?.parse().ok()
+}
+
 /// The marker at the beginning of a text.
 pub fn first(text: &str) -> Option<&str> {
     let marker = &text[..=text.find(']')?];
@@ -76,6 +82,21 @@ mod tests {
             ("[n-k18 try 2]", false),
         ] {
             assert_eq!(belongs_to(marker, message), expected, "{marker}");
+        }
+    }
+
+    #[test]
+    fn a_marker_names_the_attempt_of_its_work() {
+        let work = WorkId::new("k17");
+        for (marker, expected) in [
+            ("[n-k17 try 2]", Some(2)),
+            ("[n-k17 try 12 result 1.3]", Some(12)),
+            ("[n-k1 try 2]", None),
+            ("[n-k170 try 2]", None),
+            ("[n-k17 try x]", None),
+            ("[n-k17 try 99999999999]", None),
+        ] {
+            assert_eq!(attempt_of(marker, &work), expected, "{marker}");
         }
     }
 

@@ -24,6 +24,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::work::WorkId;
 use mcr_model::SessionKey;
 use mcr_model::redact::OutgoingMask;
 
@@ -61,12 +62,13 @@ pub trait Gateway: Send {
 
     /// Whether the session still has the message with this marker, or results of its calls. A session that was reset, or
     /// restored to an earlier state, has neither. `None` where the gateway does not show all of it.
-    fn has_question(
-        &self,
-        _session: &SessionKey,
-        _agent: &str,
-        _marker: &str,
-    ) -> Result<Option<bool>, GatewayError> {
+    fn has_question(&self, _: &SessionKey, _: &str, _marker: &str) -> Result<Option<bool>, GatewayError> {
+        Ok(None)
+    }
+
+    /// The last attempt of this work that the session has a message of, sent by any process. `None` where the gateway does not
+    /// show its sessions, too.
+    fn last_attempt(&self, _: &SessionKey, _: &str, _work: &WorkId) -> Result<Option<u32>, GatewayError> {
         Ok(None)
     }
 

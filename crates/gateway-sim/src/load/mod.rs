@@ -98,11 +98,10 @@ fn row_of(prompt: &Prompt) -> String {
     row.unwrap_or_default()
 }
 
-/// How many rounds of results this row has had.
+/// How many rounds of calls this row has had since its last question. Results may be there twice.
 fn rounds(prompt: &Prompt, row: &str) -> usize {
-    let texts = prompt.transcript.iter().rev().filter_map(|entry| match &entry.item {
-        Item::User(text) => Some(text),
-        Item::Assistant { .. } | Item::Notice(_) | Item::ToolResult { .. } => None,
-    });
-    texts.take_while(|text| marker(text) != Some(row)).count()
+    let is_question = |item: &Item| matches!(item, Item::User(text) if marker(text) == Some(row));
+    let is_round = |item: &Item| matches!(item, Item::Assistant { calls, .. } if !calls.is_empty());
+    let items = prompt.transcript.iter().rev().map(|entry| &entry.item);
+    items.take_while(|item| !is_question(item)).filter(|item| is_round(item)).count()
 }

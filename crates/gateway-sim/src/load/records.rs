@@ -22,8 +22,8 @@ pub struct Records<'a> {
     pub markers: &'a HashMap<String, Marks>,
     /// The slugs of the agents by id.
     pub agents: &'a HashMap<String, String>,
-    /// Whether the gateway was restarted. A turn that it resumed by itself had no tools and left no documents.
-    pub gateway_restarted: bool,
+    /// How often the gateway was restarted. A turn that it resumes by itself has no tools, so its agent is asked again.
+    pub gateway_restarts: u64,
 }
 
 /// The count. Each fault is explained in a line.
@@ -99,7 +99,6 @@ impl Records<'_> {
     fn judge(&self, traces: &Traces<'_>, row: &str, tally: &mut Tally) {
         let Traces { behaviour, is_marked, messages, keyed, documents, repeated, answers } = *traces;
         let is_silent = behaviour == Behaviour::Silent;
-        let resumed = self.gateway_restarted && documents < behaviour.documents() && messages.len() == 1;
         let given_up =
             |message: &&Value| message["content"].as_str().is_some_and(|text| text.contains(GIVEN_UP));
         let answered = if is_silent { !messages.is_empty() } else { keyed > 0 };
@@ -108,10 +107,10 @@ impl Records<'_> {
             (!answered && !is_silent && messages.iter().any(given_up), "given up"),
             (!answered, "no answer"),
             (messages.len() < behaviour.messages() && answered, "a part of the answer is missing"),
-            (documents < behaviour.documents() && !resumed, "a document is missing"),
+            (documents < behaviour.documents(), "a document is missing"),
         ];
         // Each silent turn of a silent agent is tried again on purpose.
-        let turns = if is_silent { 0 } else { answers.saturating_sub(1) };
+        let turns = if is_silent { 0 } else { answers.saturating_sub(1 + self.gateway_restarts) };
         let extra = messages.len().saturating_sub(behaviour.messages()).max(keyed.saturating_sub(1)) as u64;
         let before = tally.faults.len();
         if let Some((_, why)) = lost.iter().find(|(is_lost, _)| *is_lost) {
@@ -155,7 +154,7 @@ mod tests {
         messages: Vec<Value>,
         documents: Vec<Value>,
         answers: u64,
-        gateway_restarted: bool,
+        gateway_restarts: u64,
     }
 
     fn good() -> Sample {
@@ -168,7 +167,7 @@ mod tests {
             ],
             documents: vec![json!({"title": "n-1 one"}), json!({"title": "n-1 two"})],
             answers: 1,
-            gateway_restarted: false,
+            gateway_restarts: 0,
         }
     }
 
@@ -183,7 +182,7 @@ mod tests {
             documents: &records.documents,
             markers: &HashMap::from([("n-1".to_owned(), marks)]),
             agents: &HashMap::from([("k3".to_owned(), "a3".to_owned())]),
-            gateway_restarted: records.gateway_restarted,
+            gateway_restarts: records.gateway_restarts,
         }
         .tally();
         assert_eq!(tally.is_exact(), tally.faults.is_empty());
@@ -193,7 +192,7 @@ mod tests {
     #[test]
     fn each_fault_is_counted_under_its_name() {
         type Change = fn(&mut Sample);
-        let rows: [(&str, Change, Counts); 10] = [
+        let rows: [(&str, Change, Counts); 11] = [
             ("nothing", |_| {}, (1, 0, 0, 0)),
             ("no mark", |records| records.notifications[0]["deliveredAt"] = Value::Null, (0, 1, 0, 0)),
             ("no answer", |records| records.messages.clear(), (0, 1, 0, 0)),
@@ -207,12 +206,20 @@ mod tests {
             ),
             ("a lost document", |records| records.documents.truncate(1), (0, 1, 0, 0)),
             (
-                "a resumed turn",
+                "a resumed turn, and another with tools",
                 |records| {
-                    records.documents.clear();
-                    records.gateway_restarted = true;
+                    records.answers = 2;
+                    records.gateway_restarts = 1;
                 },
                 (1, 0, 0, 0),
+            ),
+            (
+                "a resumed turn, and none with tools",
+                |records| {
+                    records.documents.clear();
+                    records.gateway_restarts = 1;
+                },
+                (0, 1, 0, 0),
             ),
             (
                 "a second message",

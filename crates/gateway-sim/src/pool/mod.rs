@@ -14,6 +14,7 @@ mod functions;
 mod http;
 mod leases;
 mod producer;
+mod question;
 mod rows;
 mod skills;
 mod snapshots;
@@ -27,6 +28,7 @@ use serde_json::{Map, Value};
 
 pub use functions::{FunctionKind, names};
 pub use producer::{Enqueue, PoolAgent, SkillFile, SkillRelease};
+pub use question::question;
 pub use rows::{
     ConversationRow, PoolLock, QueuedMessage, SnapshotRow, WorkerAssignment, WorkerRow, WorkerStatus,
 };

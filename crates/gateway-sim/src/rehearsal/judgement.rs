@@ -69,8 +69,9 @@ pub struct Facts {
     pub review: bool,
     /// The turns: the model calls that follow an input of the runtime.
     pub turns: usize,
-    /// All calls of the model, with those that the gateway makes by itself.
-    pub model_calls: usize,
+    /// All calls of the model, with those that the gateway makes by itself. `None` with a real model, whose calls are not seen:
+    /// then neither its turns nor the offered tools are known.
+    pub model_calls: Option<usize>,
     /// The tools that the model was offered.
     pub offered: Vec<String>,
     /// Whether the model was told to make one call at a time.
@@ -235,7 +236,7 @@ fn no_answer(facts: &Facts, documents: usize) -> Judged {
     if facts.ended("dead") > 0 {
         return (Grade::Degraded, format!("the delivery ended as dead, and is reported: {}", facts.error()));
     }
-    if facts.model_calls == 0 {
+    if facts.model_calls == Some(0) {
         let why = format!(
             "the model got no request ({}): configure the candidate to use the provider of this rehearsal",
             facts.error()
@@ -257,6 +258,7 @@ fn without_tools(facts: &Facts, documents: usize) -> Option<Judged> {
     if facts.reasons.iter().any(|reason| reason == "gateway_too_old") {
         return Some((Grade::Degraded, "this release never shows function tools to agents".to_owned()));
     }
+    facts.model_calls?;
     let why = if facts.offered.iter().any(|tool| tool == "tool_search") {
         "the model was offered Tool Search instead of the runtime's tools: set tools.toolSearch to false"
     } else {
@@ -274,7 +276,7 @@ fn judge_silence(facts: &Facts) -> Judged {
 }
 
 fn judge_no_turn(facts: &Facts) -> Judged {
-    if facts.model_calls > 0 || !facts.posts.is_empty() {
+    if facts.model_calls.is_some_and(|calls| calls > 0) || !facts.posts.is_empty() {
         return (Grade::Bad, "an agent that does not exist had a turn".to_owned());
     }
     let is_named = facts.reasons.iter().any(|reason| reason == "agents_missing")

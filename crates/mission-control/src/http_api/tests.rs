@@ -110,20 +110,23 @@ fn wrong_admin_keys_are_limited_on_every_way_in() {
 }
 
 #[test]
-fn the_fleet_page_is_complete_and_has_a_new_nonce() {
+fn each_page_is_complete_and_has_a_new_nonce() {
     let board = TestBoard::new();
     let api = api(&board);
-    let get = || {
-        let request = Request::new(Method::Get, "/fleet").with_headers(["Host: localhost".parse().unwrap()]);
-        let reply = api.answer(&request.with_peer(SocketAddr::new(PROXY.parse().unwrap(), 1)));
-        assert_eq!(reply.status(), 200);
-        String::from_utf8(reply.body().unwrap().to_vec()).unwrap()
-    };
-    let (one, other) = (get(), get());
-    assert_ne!(one, other);
-    assert!(!one.contains("{{") && one.matches("<script").count() == 1);
-    for word in ["innerHTML", "insertAdjacentHTML", "eval(", " style=", " onclick=", "https://"] {
-        assert!(!one.contains(word), "{word}");
+    for path in ["/fleet", "/pool"] {
+        let get = || {
+            let request = Request::new(Method::Get, path).with_headers(["Host: localhost".parse().unwrap()]);
+            let reply = api.answer(&request.with_peer(SocketAddr::new(PROXY.parse().unwrap(), 1)));
+            assert_eq!(reply.status(), 200, "{path}");
+            String::from_utf8(reply.body().unwrap().to_vec()).unwrap()
+        };
+        let (one, other) = (get(), get());
+        assert_ne!(one, other, "{path}");
+        assert!(!one.contains("{{") && one.matches("<script").count() == 1, "{path}");
+        for word in ["innerHTML", "insertAdjacentHTML", "eval(", " style=", " onclick=", "https://"] {
+            assert!(!one.contains(word), "{path} {word}");
+        }
+        assert_eq!(post(&api, path, PROXY, &json!({}), &[]).status(), 405, "{path}");
     }
 }
 

@@ -84,7 +84,7 @@ type Answered = (u16, Value);
 
 impl Engine {
     /// Receives an update of Telegram with the secret of its header.
-    pub(crate) fn receive_update(&self, secret: &str, body: &[u8]) -> Answered {
+    pub fn receive_update(&self, secret: &str, body: &[u8]) -> Answered {
         let received = self.bot_of(secret).and_then(|bot| match bot {
             Some(bot) => self.received_from(&bot, body),
             None => {

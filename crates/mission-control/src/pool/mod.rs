@@ -19,6 +19,7 @@ mod ingress;
 mod leases;
 mod lifecycle;
 mod onboarding;
+mod operations;
 mod overview;
 mod pairing;
 mod push_jobs;
@@ -69,6 +70,7 @@ pub(super) const FUNCTIONS: &[&[Function]] = &[
     leases::FUNCTIONS,
     lifecycle::FUNCTIONS,
     onboarding::FUNCTIONS,
+    operations::FUNCTIONS,
     overview::FUNCTIONS,
     pairing::FUNCTIONS,
     push_jobs::FUNCTIONS,

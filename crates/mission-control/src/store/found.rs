@@ -18,6 +18,8 @@ enum Bound {
     Behind,
     /// At most a value of the sort field.
     UpTo,
+    /// More than a value of the sort field.
+    Beyond,
 }
 
 /// A query for rows by index.
@@ -76,6 +78,12 @@ impl<'a, R: Row> Found<'a, R> {
     pub(crate) fn up_to(self, then: f64) -> Self {
         debug_assert!(self.index.then.is_some(), "{:?}", self.index);
         self.bounded(Bound::UpTo, &[then])
+    }
+
+    /// Only rows whose sort field is more than this value.
+    pub(crate) fn beyond(self, then: f64) -> Self {
+        debug_assert!(self.index.then.is_some(), "{:?}", self.index);
+        self.bounded(Bound::Beyond, &[then])
     }
 
     fn bounded(mut self, bound: Bound, by: &[f64]) -> Self {
@@ -142,6 +150,7 @@ impl<'a, R: Row> Found<'a, R> {
             Some(Bound::After) => write!(sql, " AND at > ?{last}"),
             Some(Bound::Before) => write!(sql, " AND at < ?{last}"),
             Some(Bound::UpTo) => write!(sql, " AND {then} <= ?{last}"),
+            Some(Bound::Beyond) => write!(sql, " AND {then} > ?{last}"),
             Some(Bound::Behind) => {
                 let first = last - 1;
                 write!(sql, " AND {then} <= ?{first} AND ({then}, at) < (?{first}, ?{last})")

@@ -18,7 +18,6 @@ use mcr_clients::pool::{Fail, Hydrate};
 use mcr_core::delivery::journal::{JournalError, Note, Step, Wait};
 use mcr_core::delivery::prompt::Briefing;
 use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Trouble};
-use mcr_core::gateway::marker;
 use mcr_core::pool::job::{self, JobRefusal};
 use mcr_core::pool::lease::FenceReason;
 use mcr_core::pool::outbox::{Destination, Outbox, QueueNotes};
@@ -26,7 +25,7 @@ use mcr_core::pool::prompt::{JobScene, brief};
 use mcr_core::telegram::{self, BotToken};
 use mcr_core::tools::Caller;
 use mcr_core::work::{Kind, PoolJob};
-use mcr_model::{Agent, AgentId, AgentStatus, BehaviorFlags, HydrationBundle, SessionKey, Word};
+use mcr_model::{Agent, AgentId, AgentStatus, BehaviorFlags, HydrationBundle, LeaseId, SessionKey, Word};
 
 /// The gateway's agent that answers: a worker's gateway has one agent, its default one.
 const GATEWAY_AGENT: &str = "main";
@@ -128,6 +127,8 @@ fn steps(
                 None => answer(job, &bundle, to.as_ref(), held, pool, deps)?,
             };
             let Some(outbox) = answer else {
+                let attempt = job.record.tries;
+                job.record.job.get_or_insert_default().empty_attempt = Some(attempt);
                 give_up(job, EMPTY_ANSWER);
                 continue;
             };
@@ -191,7 +192,7 @@ fn answer(
 ) -> Result<Option<Outbox>, Trouble> {
     let conversation = &bundle.conversation_id;
     let session = job::session(GATEWAY_AGENT, &pool.rules.session_prefix, conversation);
-    look_for_turn_of_another(job, &session, deps)?;
+    look_for_turn_of_another(job, &session, held.lease().lease_id, deps)?;
     let found = settle(job, deps)?;
     let is_new = found.is_none();
     let (mut paths, mut history) = (Vec::new(), &[][..]);
@@ -238,26 +239,44 @@ fn answer(
     Ok(text.map(|text| outbox(text, to.map(|(_, to)| to.clone()))))
 }
 
-/// Another worker with the same gateway, or the session of a snapshot, may have a turn of this message: its answer is
-/// looked for, and adopted instead of a second turn.
+/// Another worker with the same gateway, or the session of a snapshot, may have turns of this message: the outcome of the
+/// last one is looked for, and adopted instead of another turn. Other workers send turns only under other leases, so one
+/// search for each lease finds all of them.
 fn look_for_turn_of_another(
     job: &mut Job,
     session: &SessionKey,
+    lease: &LeaseId,
     deps: &DeliveryDeps<'_>,
 ) -> Result<(), Trouble> {
-    if job.record.tries > 0 || job.record.sent.is_some() {
+    let own = job.record.job.get_or_insert_default();
+    if own.searched_under.as_deref() == Some(lease.as_str()) || matches!(job.record.stage, Stage::Working(_))
+    {
         return Ok(());
     }
-    let marker = marker::of_message(&job.work.id, 1);
-    let has_question = deps.gateway.has_question(session, GATEWAY_AGENT, &marker);
-    if has_question.map_err(Trouble::Gateway)? == Some(true) {
-        deps.log(Level::Info, &*job, "The session has this question already: its answer is looked for", &[]);
-        let sent = job.work.created_at();
-        recover_turn::begin(&mut job.record.sent, session, GATEWAY_AGENT, 1, sent).lost =
-            Some(deps.clock.now());
-        (job.record.tries, job.record.requests) = (1, 1);
-    }
+    let found = deps.gateway.last_attempt(session, GATEWAY_AGENT, &job.work.id).map_err(Trouble::Gateway)?;
+    job.record.job.get_or_insert_default().searched_under = Some(lease.as_str().to_owned());
+    let Some(attempt) = found.filter(|attempt| is_of_another(&job.record, *attempt)) else { return Ok(()) };
+    let field = ("attempt", Value::from(attempt));
+    deps.log(Level::Info, &*job, "The session has this question already: its answer is looked for", &[field]);
+    let at = job.work.created_at();
+    let now = deps.clock.now();
+    deps.with_log(job, |record| {
+        recover_turn::begin(&mut record.sent, session, GATEWAY_AGENT, attempt, true, at).lost = Some(now);
+        record.tries = attempt;
+        record.requests = record.requests.max(1);
+    });
     Ok(())
+}
+
+/// Whether this record does not account for this attempt, the last one in the session. A worker that does not know the
+/// attempts of another one may have used the same number.
+fn is_of_another(record: &Record, attempt: u32) -> bool {
+    if record.sent.as_ref().is_some_and(|sent| sent.attempt >= attempt) {
+        return false;
+    }
+    let empty = record.job.as_ref().and_then(|job| job.empty_attempt);
+    let has_ended = record.unanswered_question == Some(attempt) || empty == Some(attempt);
+    attempt >= record.tries && !has_ended
 }
 
 /// What is done with an answer. Its lines for files are not part of the text.
@@ -329,5 +348,46 @@ fn deliver(
         }
         AnswerState::Fenced(reason) => Ok(fenced(job, reason, deps)),
         AnswerState::NotKept(why) => Err(Trouble::NotNoted(why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mcr_core::delivery::JobRecord;
+    use mcr_model::clock::Millis;
+
+    #[test]
+    fn the_last_attempt_in_the_session_is_adopted_unless_the_record_accounts_for_it() {
+        // Attempts of the record, the one that is sent, the one that failed, the one without a text; the last in the session.
+        let rows = [
+            ("a worker without a record", 0, None, None, None, 1, true),
+            ("its second attempt", 0, None, None, None, 2, true),
+            ("another worker went on", 1, None, Some(1), None, 2, true),
+            ("another worker went on while the outcome of ours was unknown", 1, Some(1), None, None, 2, true),
+            (
+                "ours never reached the gateway, and another worker used its number",
+                1,
+                None,
+                None,
+                None,
+                1,
+                true,
+            ),
+            ("ours is looked for anyway", 1, Some(1), None, None, 1, false),
+            ("ours failed", 1, None, Some(1), None, 1, false),
+            ("ours had no text", 1, None, None, Some(1), 1, false),
+            ("ours is not in the session", 2, Some(2), None, None, 1, false),
+        ];
+        for (about, tries, sent, unanswered_question, empty_attempt, last, expected) in rows {
+            let own = JobRecord { empty_attempt, ..JobRecord::default() };
+            let mut record =
+                Record { tries, unanswered_question, job: Some(Box::new(own)), ..Record::default() };
+            if let Some(attempt) = sent {
+                let session = SessionKey::new("agent:main:af:1");
+                recover_turn::begin(&mut record.sent, &session, GATEWAY_AGENT, attempt, true, Millis(1));
+            }
+            assert_eq!(is_of_another(&record, last), expected, "{about}");
+        }
     }
 }

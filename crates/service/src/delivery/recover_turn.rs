@@ -4,6 +4,7 @@
 //! attempt that finds such an entry requests the outcome of the turn from the gateway ([`settle`]):
 //!
 //! * An answer or calls in the history are adopted as if they had arrived normally.
+//! * An answer of a run that the gateway resumed without the turn's tools is no answer: the agent is asked again, with a note.
 //! * If the run continues, the delivery waits for it, which counts as no failure. A stuck run is aborted.
 //! * Only a turn that is certainly absent is sent again.
 
@@ -16,6 +17,7 @@ use super::budget;
 use super::deps::DeliveryDeps;
 use mcr_core::delivery::cause::Cause;
 use mcr_core::delivery::journal::{Step, Wait};
+use mcr_core::delivery::retry;
 use mcr_core::delivery::{Job, Record, Sent, Stage, Trouble, UnknownFields, Unsettled};
 use mcr_core::gateway::history::{Running, Waiting};
 use mcr_core::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why, marker};
@@ -32,6 +34,7 @@ pub(super) fn begin<'a>(
     session: &SessionKey,
     agent: &str,
     attempt: u32,
+    can_act: bool,
     now: Millis,
 ) -> &'a mut Sent {
     sent.insert(Sent {
@@ -46,6 +49,7 @@ pub(super) fn begin<'a>(
         spoke: false,
         looked: None,
         grown: None,
+        without_tools: !can_act,
         interrupted: false,
         extra: UnknownFields::default(),
     })
@@ -79,6 +83,7 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, silent: boo
         }
         None => {
             record.unanswered_question = None;
+            record.tools_missing = false;
             record.failures.clear(Cause::LostAnswer);
             record.sent = None;
         }
@@ -106,6 +111,12 @@ pub(super) fn settle(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Re
         }
         Recovered::Answered(reply) => (reply, "its answer was found in the session's history"),
         Recovered::Calls(reply) => (reply, "its calls were found in the session's history"),
+        Recovered::ToolsMissing(reply) if may_ask_again(job, deps) => {
+            *job.record.spent += reply.usage.unwrap_or_default();
+            job.record.tools_missing = true;
+            return Err(failed_turn(job, true, Trouble::Unsettled(Unsettled::ToolsMissing), deps));
+        }
+        Recovered::ToolsMissing(reply) => (reply, "no run had the turn's tools: the last answer is taken"),
         Recovered::Elsewhere(reply) => (reply, "the gateway had resumed the turn: that answer is taken"),
         Recovered::Silent => (Reply::default(), "the agent had said nothing"),
         Recovered::Absent { marker_seen } => {
@@ -151,6 +162,13 @@ fn failed_turn(job: &mut Job, marker_seen: bool, trouble: Trouble, deps: &Delive
     trouble
 }
 
+/// Whether the agent may be asked again after an answer without the turn's tools. If not, that answer is better than none.
+fn may_ask_again(job: &Job, deps: &DeliveryDeps<'_>) -> bool {
+    let stuck_again = job.record.parted.is_some() && job.record.sent.as_ref().is_some_and(|sent| sent.silent);
+    let trouble = Trouble::Unsettled(Unsettled::ToolsMissing);
+    !stuck_again && !retry::ends(&job.record, &trouble, &deps.rules.budget)
+}
+
 /// Whether the session no longer has the question whose results are due. The model could not make sense of the results, so
 /// the next attempt begins with the question. Calls that the agent then repeats have their results from the record.
 pub(super) fn is_forgotten(
@@ -189,6 +207,7 @@ fn look(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Recovered>, Tro
         run: sent.run.as_deref(),
         failed: sent.failed,
         spoke: sent.spoke,
+        tools: !sent.without_tools,
         age: sent_ago.unwrap_or_else(|| deps.age(sent.at)),
         lost,
         looked: sent.looked,

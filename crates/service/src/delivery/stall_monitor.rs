@@ -399,7 +399,7 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
-        std::thread::sleep(Duration::from_millis(1_500));
+        std::thread::sleep(Duration::from_secs(3));
         let quiet = [pulses[0].quiet(), pulses[1].quiet()];
         drop(end);
         watcher.join().unwrap();

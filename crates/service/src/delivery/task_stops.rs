@@ -227,7 +227,7 @@ mod tests {
         let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
         let mut record =
             Record { heard: Some(Stamp { message: None, at: Millis(1) }), tries: 1, ..Record::default() };
-        recover_turn::begin(&mut record.sent, &SessionKey::new("s"), "a", 1, Millis(1));
+        recover_turn::begin(&mut record.sent, &SessionKey::new("s"), "a", 1, true, Millis(1));
         let begun = Arc::new(Work::from(rows(OWN).remove(0)));
         let mut stops = TaskStops::default();
         let mut counts = Vec::new();

@@ -164,6 +164,9 @@ pub(super) fn talk(
     if !offer.tools.is_empty() && deps.gateway.may_lose_calls() {
         briefing.instructions.push_str(prompt::ONE_CALL_AT_A_TIME);
     }
+    if job.record.tools_missing {
+        briefing.instructions.push_str(prompt::TOOLS_WERE_MISSING);
+    }
     fold::record(job, &briefing.left_out, deps);
 
     // Results that an earlier attempt has left: the gateway may have been away since.
@@ -202,7 +205,8 @@ pub(super) fn talk(
                 job.record.tries = attempt;
                 asks(&mut job.record);
             }
-            send(job, &turn, deps)?
+            let can_act = !offer.labels.is_empty() && rounds <= deps.rules.rounds_max;
+            send(job, &turn, can_act, deps)?
         };
         let reply = reply.masked(&mask);
         *job.record.spent += reply.usage.unwrap_or_default();
@@ -243,10 +247,10 @@ fn mask(deps: &DeliveryDeps<'_>, agent: &Agent, session: &SessionKey, issued: &S
     names.iter().fold(mask.with_key(session.expose()), |mask, name| mask.with_key(name))
 }
 
-/// Sends a turn and waits for its reply.
-fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply, Trouble> {
+/// Sends a turn and waits for its reply. `can_act`: the agent has tools, or their endpoints.
+fn send(job: &mut Job, turn: &Turn<'_>, can_act: bool, deps: &DeliveryDeps<'_>) -> Result<Reply, Trouble> {
     let (attempt, agent) = (job.record.tries, turn.agent);
-    recover_turn::begin(&mut job.record.sent, turn.session, agent, attempt, deps.clock.now());
+    recover_turn::begin(&mut job.record.sent, turn.session, agent, attempt, can_act, deps.clock.now());
     // Recorded before it is sent: after a crash, the next process looks for the turn before sending it again.
     job.record.requests += 1;
     if let Err(trouble) = budget::turn::reserve(job, turn, deps) {

@@ -17,7 +17,7 @@ use log::{LevelFilter, error, info, warn};
 use self::load::LoadDriver;
 use self::report::ChaosReport;
 use super::gateway::ScriptedServer;
-use super::{OPTION, open, start_log};
+use super::{OPTION, open_in_memory, start_log};
 use crate::app::child_runtime::{GatewayAccess, Runtime, Setting};
 use crate::app::embedded::{self, Board, BoardAccess};
 use crate::app::exit::Exit;
@@ -103,7 +103,7 @@ struct Run {
 
 fn survive(wanted: &Chaos) -> Result<ChaosReport, String> {
     let seed = wanted.seed.unwrap_or_else(|| u64::from_le_bytes(random::bytes()) % 1_000_000_000);
-    let data = open(LISTEN, Seed::Nothing)?;
+    let data = open_in_memory(LISTEN, Seed::Nothing, OPTION)?;
     let mut access = GatewayAccess::scripted();
     start_log(LevelFilter::Info, &data, &access);
     let signals = embedded::signals()?;
@@ -208,7 +208,7 @@ impl Run {
             documents: &documents?,
             markers: &gateway.observations().markers(),
             agents: &self.load.agents(),
-            gateway_restarted: false,
+            gateway_restarts: 0,
         };
         Ok(records.tally())
     }

@@ -116,6 +116,7 @@ fn after_a_restart_the_gateways_recovery_is_awaited_or_preceded() {
                 run: error.run.as_deref(),
                 failed: false,
                 spoke: false,
+                tools: false,
                 age: Duration::from_secs(10),
                 lost: SystemClock.now(),
                 looked: None,

@@ -122,8 +122,11 @@ fn a_known_session_serializes_its_turns() {
     thread::scope(|scope| {
         let turn = |text: &'static str| scope.spawn(move || to.turn(key, text, json!({})).text());
         let first = turn("DELAY 700 SAY one");
-        // A real gateway shows nothing of a turn that it has just accepted, so only time orders the two.
-        thread::sleep(Duration::from_millis(300));
+        match &target.ours {
+            Some(_) => until("the first turn", || target.gateway().observations().runs() == 2),
+            // A real gateway shows nothing of a turn that it has just accepted, so only time orders the two.
+            None => thread::sleep(Duration::from_millis(300)),
+        }
         let second = turn("SAY two");
         assert_eq!((first.join().unwrap().as_str(), second.join().unwrap().as_str()), ("one", "two"));
     });
@@ -136,18 +139,18 @@ fn an_abandoned_text_is_shown_to_the_next_turn() {
     let session = fresh("given-up");
     target.turn(&session, "SAY zero", json!({}));
     let headers = [target.bearer(), ("x-openclaw-session-key", session.clone())];
-    let body = engineers("[n-1 try 1] DELAY 2500", json!({"stream": true})).to_string();
+    let body = engineers("[n-1 try 1] DELAY 6000", json!({"stream": true})).to_string();
     let response = target.start(PATH, &headers, &body).unwrap();
     // Four events arrive at once, then nothing while the model thinks.
     assert!(lines(response).any(|line| line == "event: response.content_part.added"));
     thread::sleep(Duration::from_millis(1200));
     let texts = user_texts(&target, &session);
-    assert!(texts == ["SAY zero", "[n-1 try 1] DELAY 2500"] || texts == ["SAY zero"], "{texts:?}");
+    assert!(texts == ["SAY zero", "[n-1 try 1] DELAY 6000"] || texts == ["SAY zero"], "{texts:?}");
     if texts.len() == 2 {
         let said = target.turn(&session, "[n-1 try 2] now", json!({})).text();
         let (header, rest) = said.split_once('\n').unwrap();
         assert!(header.starts_with("ECHO: [Queued user message from a previous active turn;"), "{said}");
-        assert_eq!(rest, "[n-1 try 1] DELAY 2500\n\n[n-1 try 2] now");
+        assert_eq!(rest, "[n-1 try 1] DELAY 6000\n\n[n-1 try 2] now");
         assert_eq!(user_texts(&target, &session), ["SAY zero", "[n-1 try 2] now"]);
     }
 }

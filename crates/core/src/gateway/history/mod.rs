@@ -25,7 +25,8 @@
 //! |---|---|
 //! | an answer or tool calls of the run | adopt (`Answered`, `Calls`) |
 //! | an answer that is cut | `Cut`: the whole text must be fetched, the turn is never repeated |
-//! | an answer after the gateway resumed the turn | adopt (`Elsewhere`): the agent did the work once |
+//! | an answer of a resumed run; the turn had no tools | adopt (`Elsewhere`): the agent did the work once |
+//! | an answer of a resumed run; the turn had tools | ask again (`ToolsMissing`): that run had none of them |
 //! | only empty messages | `Silent`: the agent chose to say nothing |
 //! | an error, or a run that failed | `Failed`: the retry rules decide |
 //! | a run that is active, resumed or ending | `Running`: read again after a pause |
@@ -41,11 +42,15 @@
 //! * Unless the gateway reports the end, `Absent` needs two readings five seconds apart, because a run may write
 //!   its first item late. A restart of the gateway is the exception: the run died with it. The turn is sent
 //!   again at once, before the gateway resumes it by itself.
+//! * A resumed run has neither our tools nor our instructions (§11.5). It can finish work in its own files, but nothing on the
+//!   board, and its text does not say which. So the agent is asked again, and its session shows what is done. Until no run of
+//!   the turn can be active, that is as premature as sending an absent turn again.
 //! * `marker_seen` tells the next try that the agent saw the request and may have done part of it.
 
 mod missing_calls;
 mod page;
 mod trace;
+mod waiting;
 
 use std::time::Duration;
 
@@ -56,7 +61,8 @@ pub use missing_calls::with_missing_calls;
 pub use page::{
     Item, Listed, Page, Role, Stop, read, read_item, read_listed, read_not_found, read_socket, read_tool,
 };
-pub use trace::{cut_item, has_question, reaches, source_of};
+pub use trace::{cut_item, has_question, last_attempt, reaches, source_of};
+pub use waiting::{Running, Waiting};
 
 use trace::{Trace, TurnResult};
 
@@ -68,13 +74,6 @@ const SECOND_LOOK: Duration = Duration::from_secs(5);
 const GOES_ON: Duration = Duration::from_secs(5);
 /// Between two readings while the gateway resumes a turn by itself.
 const RESUMING: Duration = Duration::from_secs(2);
-/// Between two attempts to read the history.
-const UNREADABLE: Duration = Duration::from_secs(2);
-/// Between two attempts to fetch a whole answer; each opens its own connection.
-const FETCHING: Duration = Duration::from_secs(5);
-/// Between two readings while the gateway starts. Early readings matter: a new turn must precede the
-/// gateway's own recovery.
-const STARTING: Duration = Duration::from_secs(1);
 /// The gateway's clock may start this much before or after its process.
 const STARTS_WITHIN: Duration = Duration::from_secs(1);
 
@@ -93,6 +92,8 @@ pub struct TurnMark<'a> {
     pub failed: bool,
     /// The model wrote something before that failure, judged by the reported tokens.
     pub spoke: bool,
+    /// The agent could act on the board, by tools or over HTTP. A run that the gateway resumes cannot.
+    pub tools: bool,
     /// The time since it was sent, by a monotonic clock, if there is one. A gateway with a shorter uptime has
     /// restarted since.
     pub age: Duration,
@@ -148,8 +149,10 @@ pub enum Recovered {
     Answered(Reply),
     /// The agent requests these calls; text before them may be included.
     Calls(Reply),
-    /// The answer of a run that the gateway resumed after a restart, without our tools and instructions.
+    /// The answer of a run that the gateway resumed after a restart. The turn had no tools, so the run lacked none.
     Elsewhere(Reply),
+    /// The answer, maybe empty, of a run that the gateway resumed without the turn's tools. The agent must be asked again.
+    ToolsMissing(Reply),
     /// The agent answered with nothing.
     Silent,
     /// The turn failed and has ended; a retry may succeed.
@@ -170,71 +173,6 @@ pub enum Recovered {
     },
     /// The gateway does not show its sessions, or not enough of them: the outcome cannot be known.
     Unknown,
-}
-
-/// Why to wait, and how far the session has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Running {
-    /// The pause before the next reading.
-    pub again_in: Duration,
-    /// The reason to wait.
-    pub why: Waiting,
-    /// The number of the session's last item; `None` if it was not read. A growing number means an active
-    /// run.
-    pub last: Option<u64>,
-    /// How many calls the model has made whose results it has not received; 0 where the gateway waits for them.
-    pub promised: u32,
-}
-
-/// The reason to read again later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Waiting {
-    /// The gateway is starting.
-    Starting,
-    /// The history could not be read.
-    Unreadable,
-    /// The gateway may not have noticed yet that the client is gone.
-    WindingUp,
-    /// The run continues without a client.
-    GoesOn,
-    /// The gateway resumes the turn by itself, or is about to.
-    Resuming,
-    /// No trace so far; a second reading confirms it.
-    SecondLook,
-    /// The answer exists, but the whole text could not be read.
-    Fetching,
-}
-
-impl Waiting {
-    /// What happens at the gateway, as the beginning of a sentence.
-    pub fn explain(self) -> &'static str {
-        match self {
-            Self::Starting => "the gateway is starting",
-            Self::Unreadable => "the session's history could not be read",
-            Self::WindingUp => "the gateway may still be ending the interrupted turn",
-            Self::GoesOn => "the agent's turn continues without its connection",
-            Self::Resuming => "the gateway resumes the agent's turn after a restart",
-            Self::SecondLook => "the session shows no answer yet",
-            Self::Fetching => "the agent has answered, and its whole answer cannot be read yet",
-        }
-    }
-}
-
-impl Running {
-    /// The gateway is starting.
-    pub fn starting() -> Self {
-        Self { again_in: STARTING, why: Waiting::Starting, last: None, promised: 0 }
-    }
-
-    /// The history could not be read.
-    pub fn unreadable() -> Self {
-        Self { again_in: UNREADABLE, why: Waiting::Unreadable, last: None, promised: 0 }
-    }
-
-    /// The whole of an answer could not be read.
-    pub fn fetching() -> Self {
-        Self { again_in: FETCHING, why: Waiting::Fetching, last: None, promised: 0 }
-    }
 }
 
 /// What a session shows of an active turn.
@@ -355,12 +293,25 @@ pub fn decide(mark: &TurnMark<'_>, evidence: &SessionEvidence<'_>) -> Recovered 
     let failed = |why| Recovered::Failed { why, marker_seen };
     // 3 and 4: the run with which the gateway resumed the turn after a restart.
     if let Some(resumed) = &trace.resumed {
+        let tools_missing = |reply| match evidence.status {
+            Some(Status::Running) => wait(RESUMING, Waiting::Resuming),
+            _ if mark.failed || restarted => Recovered::ToolsMissing(reply),
+            _ if since < RUN_END_GRACE => wait(RUN_END_GRACE.saturating_sub(since), Waiting::WindingUp),
+            _ => second_look(Recovered::ToolsMissing(reply)),
+        };
         return match (resumed.find(None), resumed.failed) {
+            (Some(TurnResult::Answer(reply)), _) if mark.tools => tools_missing(reply),
             (Some(TurnResult::Answer(reply) | TurnResult::Calls(reply)), _) => Recovered::Elsewhere(reply),
             (Some(TurnResult::Cut(_)), _) => Recovered::Cut,
             (None, Some(why)) => failed(why),
             (None, None) if resumed.given_up => absent(),
-            (None, None) if resumed.empties >= 2 || (resumed.empties == 1 && !may_run) => Recovered::Silent,
+            (None, None) if resumed.empties >= 2 || (resumed.empties == 1 && !may_run) => {
+                if mark.tools {
+                    tools_missing(resumed.silence())
+                } else {
+                    Recovered::Silent
+                }
+            }
             (None, None) => match evidence.status {
                 None | Some(Status::Running) => wait(RESUMING, Waiting::Resuming),
                 Some(Status::Failed | Status::Timeout) => failed(Why::Interrupted),

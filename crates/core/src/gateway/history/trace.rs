@@ -4,6 +4,7 @@ use super::page::{Item, Role, Stop, uncut};
 use super::{ModelCall, TextSource, TurnMark};
 use crate::gateway::gateway_texts::failure_in;
 use crate::gateway::{Reply, ToolCall, Usage, Why, marker};
+use crate::work::WorkId;
 
 /// The prefix of a request with several results (spec §3).
 const SEVERAL_RESULTS: &str = "[Chat messages since your last reply - for context]\n";
@@ -103,6 +104,13 @@ pub fn has_question(message: &str, items: &[Item]) -> bool {
         marker::first(received(&item.text).1).is_some_and(|found| marker::belongs_to(found, message))
     };
     items.iter().any(|item| item.role == Role::User && is_of_question(item))
+}
+
+/// The last attempt of this work whose message, or a result of whose calls, is among the items.
+pub fn last_attempt(work: &WorkId, items: &[Item]) -> Option<u32> {
+    let inputs = items.iter().filter(|item| item.role == Role::User);
+    let markers = inputs.filter_map(|item| marker::first(received(&item.text).1));
+    markers.filter_map(|marker| marker::attempt_of(marker, work)).max()
 }
 
 /// Identifies an input by the marker at its beginning. Results are also identified by the id of the first call, because an
@@ -250,6 +258,11 @@ impl<'a> RunTrace<'a> {
             sum += usage;
             sum
         })
+    }
+
+    /// The reply of a run that wrote nothing.
+    pub(super) fn silence(&self) -> Reply {
+        Reply { usage: self.usage(), ..Reply::default() }
     }
 
     pub(super) fn is_over(&self) -> bool {

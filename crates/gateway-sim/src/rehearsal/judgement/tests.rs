@@ -13,7 +13,7 @@ fn facts(change: impl FnOnce(&mut Facts)) -> Facts {
         code: "rehearsal-1".to_owned(),
         posts: vec![post("Done.")],
         turns: 1,
-        model_calls: 1,
+        model_calls: Some(1),
         offered: vec!["task_load".to_owned()],
         ..Facts::default()
     };
@@ -54,7 +54,7 @@ fn answers() {
         (
             facts(|facts| {
                 facts.posts.clear();
-                facts.model_calls = 0;
+                facts.model_calls = Some(0);
             }),
             Bad,
             "the model got no request",
@@ -170,7 +170,7 @@ fn silence_and_missing_agents() {
     assert_judged(&Expected::Silence, &facts(|_| {}), Bad, "was posted");
     let missing = facts(|facts| {
         facts.posts.clear();
-        facts.model_calls = 0;
+        facts.model_calls = Some(0);
         facts.reasons = vec!["agents_missing".to_owned()];
     });
     assert_judged(&Expected::NoTurn, &missing, Ok, "reported as missing");
@@ -207,4 +207,32 @@ fn questions_before_the_first_turn() {
         let Verdict::Played(judged, sentence) = judge_probe(probe, &closed) else { panic!("{probe:?}") };
         assert!(judged == grade && sentence.contains(words), "{judged:?}: {sentence}");
     }
+}
+
+/// What a real model did is not seen, so nothing is said about it.
+#[test]
+fn a_real_model_is_not_blamed_for_what_is_not_seen() {
+    let real = |change: fn(&mut Facts)| {
+        facts(|facts| {
+            (facts.model_calls, facts.turns) = (None, 0);
+            facts.offered.clear();
+            change(facts);
+        })
+    };
+    assert_judged(&ANSWER, &real(|_| {}), Grade::Ok, "answered once");
+    assert_judged(&TWO_CALLS, &real(|_| {}), Grade::Bad, "0 of 2 calls had an effect");
+    assert_judged(&TWO_CALLS, &real(|facts| facts.posts.clear()), Grade::Bad, "no answer was posted");
+    assert_judged(
+        &TWO_CALLS,
+        &real(|facts| facts.posts = vec![post("I cannot.")]),
+        Grade::Bad,
+        "“I cannot.”",
+    );
+    let old = real(|facts| facts.reasons.push("gateway_too_old".to_owned()));
+    assert_judged(&TWO_CALLS, &old, Grade::Degraded, "never shows function tools");
+    let stranger = real(|facts| {
+        facts.posts.clear();
+        facts.reasons.push("agents_missing".to_owned());
+    });
+    assert_judged(&Expected::NoTurn, &stranger, Grade::Ok, "the agent had no turn");
 }

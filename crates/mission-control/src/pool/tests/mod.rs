@@ -13,6 +13,7 @@ mod documents;
 mod inputs;
 mod leases;
 mod lifecycle;
+mod operations;
 mod publishing;
 mod telegram;
 

@@ -97,9 +97,10 @@ pub(in crate::delivery) fn recovered(job: &Job, found: &Recovered, deps: &Delive
     let Some(sent) = job.record.sent.as_ref().filter(|_| deps.budget.is_on()) else { return };
     let (usage, written) = match found {
         Recovered::Running(_) => return,
-        Recovered::Answered(reply) | Recovered::Calls(reply) | Recovered::Elsewhere(reply) => {
-            (reply.usage, Some(written_by(reply)))
-        }
+        Recovered::Answered(reply)
+        | Recovered::Calls(reply)
+        | Recovered::Elsewhere(reply)
+        | Recovered::ToolsMissing(reply) => (reply.usage, Some(written_by(reply))),
         Recovered::Silent | Recovered::Cut | Recovered::Unknown => (None, Some(0)),
         Recovered::Failed { .. } | Recovered::Absent { .. } => (None, None),
     };
