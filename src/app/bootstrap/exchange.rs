@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use mcr_clients::wire::{self, Phases, Roots, Stop};
+use mcr_core::spans::counted;
 use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
 use serde::Deserialize;
@@ -84,10 +85,11 @@ pub(super) fn exchange(
         };
         let left = until.saturating_duration_since(Instant::now());
         if pause < left {
-            let (shown, pause, minutes) =
-                (url.as_str(), pause.as_secs_f64().ceil(), left.as_secs().div_ceil(60));
+            let (shown, pause) = (url.as_str(), pause.as_secs_f64().ceil());
+            // A part of a minute counts as one.
+            let minutes = counted(left.as_secs() / 60 + 1, "minute");
             voice(&format!(
-                "{shown} gives no environment yet ({words}). It is asked again in {pause} s, for up to {minutes} minutes."
+                "{shown} gives no environment yet ({words}). It is asked again in {pause} s, for up to {minutes}."
             ));
         }
         if pause >= left || stop.wait(pause) {
@@ -179,7 +181,7 @@ mod tests {
         let roots = Roots::load(None).unwrap();
         let refusal = exchange((&url, &token), &roots, limits, &Stop::new(), &voice).unwrap_err();
         let said = said.into_inner();
-        assert!(said[0].contains("It is asked again in 1 s, for up to 1 minutes."), "{said:?}");
+        assert!(said[0].contains("It is asked again in 1 s, for up to 1 minute."), "{said:?}");
         assert!(said.iter().all(|sentence| !sentence.contains("c4nary")), "{said:?}");
         assert!(!refusal.is_refused);
         assert!(
