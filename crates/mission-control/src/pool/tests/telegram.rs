@@ -244,13 +244,13 @@ fn a_photo_of_10_mb_is_stored_and_a_lost_one_is_named() {
     );
     let id = files[0]["storageId"].as_str().unwrap().to_owned();
     assert_eq!(world.engine.stored_file(&id).unwrap().unwrap().1.len(), 10_000_000);
-    assert_ne!(world.rows("poolAttachments").len(), 0);
+    assert_ne!(world.rows("messageAttachments").len(), 0);
     // Seven days later the file is gone, and the message says so.
     world.advance(7 * 86_400_000 + 1);
     world.engine.sweep().unwrap();
     world.engine.sweep().unwrap();
     assert!(world.engine.stored_file(&id).unwrap().is_none());
-    assert!(world.rows("poolAttachments").is_empty());
+    assert!(world.rows("messageAttachments").is_empty());
     let item = world.item("user-agent:support:dana", 0);
     assert_eq!(item["payload"]["attachments"][0]["status"], "expired");
     let mut bare = text(3, 42, "");
