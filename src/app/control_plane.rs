@@ -7,9 +7,6 @@ use mcr_mission_control::http_api::Exposure;
 use mcr_mission_control::{Engine, OnTimeout, ProvisionSettings, ProvisionWorker};
 use mcr_model::BaseUrl;
 
-/// How long a machine may take from its creation to its first report.
-const TIMEOUT_MS: u32 = 15 * 60_000;
-
 /// The release that new machines install.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MachineRelease {
@@ -79,18 +76,22 @@ impl ControlPlaneOptions {
     }
 
     /// How machines are provided, if machines can reach this server.
-    pub(super) fn settings(&self) -> Option<ProvisionSettings> {
-        Some(ProvisionSettings {
-            public_url: self.public_url.clone()?,
+    /// The error is a sentence.
+    pub(super) fn settings(&self) -> Result<Option<ProvisionSettings>, String> {
+        let Some(public_url) = self.public_url.clone() else { return Ok(None) };
+        let (timeout, destroys) = mcr_config::provision_limits(&|name| std::env::var(name).ok())?;
+        Ok(Some(ProvisionSettings {
+            public_url,
             providers: providers(self),
-            timeout_ms: TIMEOUT_MS,
-            on_timeout: if self.destroys_silent { OnTimeout::Destroy } else { OnTimeout::Keep },
-        })
+            // The table allows two hours.
+            timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
+            on_timeout: if self.destroys_silent || destroys { OnTimeout::Destroy } else { OnTimeout::Keep },
+        }))
     }
 
     /// The worker that calls the providers, if machines can be provided. The error is a sentence.
     pub(super) fn worker(&self, engine: &Arc<Engine>) -> Result<Option<ProvisionWorker>, String> {
-        let Some(settings) = self.settings() else { return Ok(None) };
+        let Some(settings) = self.settings()? else { return Ok(None) };
         let machines = open_machines(self)?;
         Ok(machines.map(|machines| ProvisionWorker::new(engine.clone(), machines, settings)))
     }

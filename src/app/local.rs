@@ -201,8 +201,10 @@ fn serve(
         Ok(data) => data,
         Err(why) => return complain(&why),
     };
-    if let Some(settings) = control_plane.settings() {
-        data.engine = data.engine.with_provisioning(settings);
+    match control_plane.settings() {
+        Ok(Some(settings)) => data.engine = data.engine.with_provisioning(settings),
+        Ok(None) => {}
+        Err(why) => return complain(&why),
     }
     let secrets = [Some(&data.admin_key), Some(&data.worker_token), data.service_token.as_ref()];
     let redactor = Redactor::new(secrets.into_iter().flatten());

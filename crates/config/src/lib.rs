@@ -49,7 +49,7 @@ pub use fly::FlyCleanupSettings;
 pub use gateway_child::GatewayChildSettings;
 pub use gateway_keys::GatewayKeys;
 pub use heartbeats::Heartbeats;
-pub use local::{EnvironmentLookup, digitalocean_api, telegram_api};
+pub use local::{EnvironmentLookup, digitalocean_api, provision_limits, telegram_api};
 pub use lookup::{FileSource, SecretFile, Sources};
 use mcr_model::BridgeSettings;
 pub use nearest::meant_variable;

@@ -1247,15 +1247,15 @@ variables! {
             why: "a machine that has not reported within two hours does not report any more",
         },
         fallback: Fallback::Value("900"),
-        read_by: ReadBy::Provision,
-        about: "How many seconds a new machine may take until it reports.",
+        read_by: ReadBy::ProvisionAndLocal,
+        about: "How many seconds a new machine may take until it reports. In `local`: until it has its secrets, and then until it reports.",
         ..PLAIN
     }
     PROVISION_DESTROY_ON_TIMEOUT {
         section: Section::Provision,
         kind: Kind::Boolean,
         fallback: Fallback::Value("false"),
-        read_by: ReadBy::Provision,
+        read_by: ReadBy::ProvisionAndLocal,
         about: "Whether a machine that does not report in time is destroyed. Otherwise it is kept, to be looked at.",
         ..PLAIN
     }

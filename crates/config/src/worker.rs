@@ -91,7 +91,7 @@ pub(super) fn read(reader: &mut Reader, gateway: Gateway) -> (Option<WorkerSetti
              conversation.",
         );
     }
-    let telegram = reader.url(&TELEGRAM_API_BASE_URL);
+    let telegram = telegram(reader);
     let lanes = usize::try_from(reader.number(&WORKER_LANES)).unwrap_or(1);
     let workspace_dir = PathBuf::from(reader.text(&OPENCLAW_WORKSPACE_DIR));
     let is_alone = worker_id.is_some() && lanes == 1;
@@ -120,6 +120,19 @@ pub(super) fn read(reader: &mut Reader, gateway: Gateway) -> (Option<WorkerSetti
         telegram: telegram.unwrap_or_else(|| BaseUrl::parse(PUBLIC_API).expect("a constant address")),
     };
     (Some(settings), Gateway { silence_max, ..gateway })
+}
+
+/// The address of the Bot API. The tokens of bots are part of each address that is called there, so an address of another
+/// machine must have TLS, as in `local`.
+fn telegram(reader: &mut Reader) -> Option<BaseUrl> {
+    let base = reader.url(&TELEGRAM_API_BASE_URL)?;
+    if base.is_https() || base.is_loopback() {
+        return Some(base);
+    }
+    let problem =
+        "the tokens of bots are sent there, so it must begin with https:// unless it is on this machine.";
+    reader.refuse(&TELEGRAM_API_BASE_URL, problem);
+    None
 }
 
 /// The public Bot API.

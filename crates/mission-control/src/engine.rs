@@ -58,6 +58,8 @@ pub struct Engine {
     pub(super) files: Files,
     /// Files that had no row at the last sweep.
     pub(super) orphans: Mutex<BTreeSet<String>>,
+    /// Held by a configuration of a webhook until Telegram has answered, so that there is one at a time.
+    pub(super) webhooks: Mutex<()>,
     /// The client of Telegram, if there is one.
     pub(super) telegram: Option<Arc<dyn TelegramApi>>,
 }
@@ -86,6 +88,7 @@ impl Engine {
             times: PoolTimes::default(),
             files: Files::default(),
             orphans: Mutex::default(),
+            webhooks: Mutex::default(),
             telegram: None,
         }
     }

@@ -50,6 +50,17 @@ const POOL: &str = include_str!("pool.html");
 /// The sentence for a client that has tried too many wrong keys or tokens.
 const TOO_MANY: &str = "Too many wrong keys came from this address; wait a minute";
 
+/// The sentence for a bearer token that is not the one of the workers.
+const WRONG_WORKER: &str = "The bearer token is not the worker token of this server. Set WORKER_AUTH_TOKEN to the content of the \
+    file `worker-token` in the server's data folder";
+
+/// The sentence for a bearer token where none is valid.
+const NO_WORKERS: &str = "This server has no worker token. Send the admin key as `Authorization: Convex KEY`";
+
+/// The sentence for another scheme of the header.
+const OTHER_SCHEME: &str = "The Authorization header cannot be used. People send `Authorization: Convex KEY` with the admin key, \
+    workers `Authorization: Bearer TOKEN` with the worker token";
+
 /// The result of an admin key that a client sent.
 enum KeyTrial {
     Right,
@@ -285,16 +296,21 @@ impl HttpApi {
                     KeyTrial::TooMany => Err(platform_error(429, "TooManyAttempts", TOO_MANY)
                         .with_header("Retry-After", attempts::RETRY_AFTER)),
                 },
-                None => Err(platform_error(
-                    401,
-                    "InvalidAuthHeader",
-                    "Only `Authorization: Convex KEY` is supported",
-                )),
+                None => Err(platform_error(401, "InvalidAuthHeader", self.no_caller(header))),
             },
             None => Ok(match shown(request) {
                 Some((cookie, proof)) if self.logins.proves(cookie, proof) => Caller::Person,
                 _ => Caller::Stranger,
             }),
+        }
+    }
+
+    /// Why a header that is no admin key names nobody, and what to do.
+    fn no_caller(&self, header: &str) -> &'static str {
+        match (header.starts_with("Bearer "), &self.worker_token) {
+            (true, Some(_)) => WRONG_WORKER,
+            (true, None) => NO_WORKERS,
+            (false, _) => OTHER_SCHEME,
         }
     }
 

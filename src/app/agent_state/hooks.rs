@@ -98,11 +98,12 @@ impl WorkerHooks for StateHooks {
         let key = self.key(conversation, agent);
         let restored = snapshots.restore(&key, RestoreMoment::Claim).map_err(|error| error.to_string())?;
         match restored {
-            Restored::From { .. } => {
-                info!("The state of the conversation was restored, so the skills are checked again");
+            // Neither has the skills that another conversation's folders had.
+            Restored::From { .. } | Restored::Fresh => {
+                info!("The folders of the conversation are new, so the skills are checked again");
                 self.sync_skills()
             }
-            Restored::AlreadyThere | Restored::Fresh => Ok(()),
+            Restored::AlreadyThere => Ok(()),
         }
     }
 

@@ -138,12 +138,11 @@ fn from_control_plane(
         return Ok(format!("{} has a service token already", path.display()));
     }
     let token = file.as_deref().map(one_time_token).transpose();
-    let exit = if lines.is_empty() { Exit::Failed } else { Exit::Misconfigured };
     let (file, url, token) = match (file, url, token) {
         (Some(file), Some(url), Ok(Some(token))) if lines.is_empty() => (file, url, token),
         (_, _, token) => {
             lines.extend(token.err());
-            return Err((exit, lines));
+            return Err((Exit::Misconfigured, lines));
         }
     };
     env.redactor.learn([&token]);

@@ -1,8 +1,11 @@
 //! The addresses of the backend, the gateway and our server, and the address for agents (§1.2, §1.4).
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use mission_control_runtime::config::{self, FileSource, FileTrouble, Sources};
 use mission_control_runtime::model::ToolEndpoints;
 
-use super::{Start, check_mistake};
+use super::{Start, check_mistake, mistakes, warnings};
 
 /// §1.2: an invalid address, and a `.convex.site` URL.
 #[test]
@@ -32,6 +35,37 @@ fn a_backend_address_is_checked() {
     assert!(Start::good().set("CONVEX_URL", "http://127.0.0.1:3210").warnings().is_empty());
     let warnings = Start::good().set("CONVEX_URL", "http://10.0.0.7:3210").warnings();
     assert!(warnings[0].contains("SERVICE_TOKEN travels unencrypted"), "{warnings:?}");
+}
+
+/// A worker treats the address of its queue as `run` treats that of the board: it warns of clear text. Telegram is different,
+/// as in `local`.
+#[test]
+fn a_worker_warns_of_a_queue_and_refuses_a_telegram_without_tls() {
+    let worker = |name: &str, address: &str| {
+        let environment = BTreeMap::from(
+            [("CONVEX_URL", "https://otter.convex.cloud"), ("HOME", "/home/mc"), (name, address)]
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        config::resolve_worker(&Sources {
+            environment: &environment,
+            garbled: &BTreeSet::new(),
+            file: &FileSource::None,
+            read_secret: &|_| Err(FileTrouble::Missing),
+        })
+    };
+    let queue = worker("CONVEX_URL", "http://10.0.0.7:3210");
+    assert!(queue.settings.is_some(), "{:#?}", mistakes(&queue));
+    assert!(warnings(&queue)[0].contains("WORKER_AUTH_TOKEN travels unencrypted"), "{:?}", warnings(&queue));
+    let telegram = worker("TELEGRAM_API_BASE_URL", "http://10.0.0.7:8081");
+    let said = mistakes(&telegram);
+    assert!(telegram.settings.is_none() && said.len() == 1, "{said:?}");
+    assert!(said[0].starts_with("TELEGRAM_API_BASE_URL") && said[0].contains("https://"), "{said:?}");
+    for address in
+        ["http://127.0.0.1:8081", "http://[::1]:8081", "http://localhost:8081", "https://api.example.com"]
+    {
+        let telegram = worker("TELEGRAM_API_BASE_URL", address);
+        assert!(telegram.settings.is_some(), "{address}: {:?}", mistakes(&telegram));
+    }
 }
 
 /// The address of Mission Control's pages becomes a link, so only what a browser may open is accepted.

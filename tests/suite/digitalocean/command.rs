@@ -285,6 +285,22 @@ fn all_mistakes_are_named_at_once_and_only_as_they_concern_the_command() {
     assert!(desk.cloud.book().changes().is_empty());
 }
 
+#[test]
+fn an_unreadable_token_file_is_a_mistake_of_the_configuration() {
+    let desk = Desk::new(0);
+    for path in [desk.path("missing"), desk.place.path().to_owned()] {
+        let program = desk.create(&[]).without("DIGITALOCEAN_TOKEN");
+        let (code, shown) = run(program.with("DIGITALOCEAN_TOKEN_FILE", path.to_str().unwrap()));
+        assert_eq!(code, Some(3), "{shown}");
+        assert!(
+            shown.contains("DIGITALOCEAN_TOKEN_FILE") && shown.contains(path.to_str().unwrap()),
+            "{shown}"
+        );
+        assert!(!shown.contains("starts anyway"), "{shown}");
+    }
+    assert!(desk.cloud.book().changes().is_empty());
+}
+
 /// A control plane that gives these answers, one after the other, and then the last again.
 fn control_plane(answers: &'static [(u16, &'static str)]) -> (Server, String) {
     let asked = std::sync::atomic::AtomicUsize::new(0);
@@ -391,7 +407,7 @@ fn what_is_no_environment_changes_nothing() {
     }
     fs::remove_file(place.path().join("token")).unwrap();
     let (code, shown) = bootstrap(place.path(), "https://board.example.com");
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(3));
     assert!(shown.contains("cannot be read"), "{shown}");
     let (code, shown) = bootstrap(place.path(), "http://board.example.com");
     assert_eq!(code, Some(3));

@@ -25,6 +25,7 @@ struct Plane {
     place: TempDir,
     api_url: String,
     url: String,
+    variables: &'static [(&'static str, &'static str)],
     running: Option<Running>,
 }
 
@@ -35,11 +36,16 @@ fn free_address() -> String {
 
 impl Plane {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With these variables of `local`.
+    fn with(variables: &'static [(&'static str, &'static str)]) -> Self {
         let cloud = Cloud::new(1, Manners::quick());
         let api = cloud.serve();
         let place = tempfile::tempdir().unwrap();
         let (url, api_url) = (format!("http://{}", free_address()), format!("http://{}", api.local_addr()));
-        let mut started = Self { cloud, _api: api, place, api_url, url, running: None };
+        let mut started = Self { cloud, _api: api, place, api_url, url, variables, running: None };
         started.start();
         fs::write(started.path("do-token"), TOKEN).unwrap();
         for words in [
@@ -57,11 +63,13 @@ impl Plane {
         let address = self.url.trim_start_matches("http://");
         until_free(address);
         let release = format!("https://example.com/mcr.tar.gz#sha256={}", "ab".repeat(32));
-        let mut running = Program::new(["local", "--listen", address, "--public-url", &self.url])
+        let program = Program::new(["local", "--listen", address, "--public-url", &self.url])
             .and(["--data", self.path("data").to_str().unwrap()])
             .and(["--release", &release, "--ssh-keys", &KEY_ID.to_string()])
-            .with("DIGITALOCEAN_API_BASE_URL", &self.api_url)
-            .start();
+            .with("DIGITALOCEAN_API_BASE_URL", &self.api_url);
+        let with_all =
+            self.variables.iter().fold(program, |program, (name, value)| program.with(name, value));
+        let mut running = with_all.start();
         running.environment().unwrap();
         self.running = Some(running);
     }
@@ -250,5 +258,25 @@ fn an_address_that_would_show_tokens_is_refused() {
         let said = text(&output);
         assert!(output.status.code() == Some(1) && said.contains(name), "{name}: {said}");
         assert!(said.contains("must begin with https://"), "{said}");
+    }
+}
+
+/// The machine never takes its secrets, and the variables say how long that may last and what becomes of it.
+#[test]
+fn a_machine_that_does_not_report_in_time_is_destroyed_if_wished() {
+    let plane = Plane::with(&[("PROVISION_TIMEOUT_S", "1"), ("PROVISION_DESTROY_ON_TIMEOUT", "true")]);
+    plane.request();
+    until("the end of the machine", || plane.cloud.counts() == (1, 0));
+}
+
+#[test]
+fn a_time_limit_that_cannot_be_used_is_refused() {
+    let release = format!("https://example.com/a#sha256={}", "ab".repeat(32));
+    for (name, value) in [("PROVISION_TIMEOUT_S", "soon"), ("PROVISION_DESTROY_ON_TIMEOUT", "perhaps")] {
+        let local = Program::new(["local", "--listen", "127.0.0.1:0", "--data", ":memory:"]);
+        let local = local.and(["--public-url", "http://127.0.0.1:1", "--release"]).and([&release]);
+        let output = local.with(name, value).output();
+        let said = text(&output);
+        assert!(output.status.code() == Some(1) && said.contains(name), "{name}: {said}");
     }
 }

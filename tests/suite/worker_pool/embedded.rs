@@ -241,8 +241,55 @@ fn a_worker_with_another_token_takes_nothing() {
     let address = worker.address();
     until("the refusal in the health", || {
         let (_, health) = crate::support::program::get(&address, "/health");
-        health.contains("the queue does not answer")
+        health.contains("the queue does not answer") && health.contains("Set WORKER_AUTH_TOKEN")
     });
     assert_eq!(joined.statuses(), ["queued"]);
     assert!(!joined.running.has_ended() && joined.chat().is_empty());
+}
+
+/// Worker-pool B.10: what `skills pack` prints is the argument of `globalSkillsDeploy` as it is, and a worker installs the
+/// files that were packed.
+#[test]
+fn a_packed_skill_is_deployed_and_installed_as_it_is() {
+    let joined = Joined::new();
+    let place = tempfile::tempdir().unwrap();
+    let source = place.path().join("weather");
+    let files: [(&str, &[u8]); 4] = [
+        ("SKILL.md", "# weather\r\n\nIt says „sunny“. \u{1f31e}\n".as_bytes()),
+        ("scripts/index.mjs", b"export default {};"),
+        ("docs/deep/notes.txt", b"\ttwo  blanks \\ \"quotes\"\n\n"),
+        ("docs/empty.txt", b""),
+    ];
+    for (path, content) in files {
+        fs::create_dir_all(source.join(path).parent().unwrap()).unwrap();
+        fs::write(source.join(path), content).unwrap();
+    }
+    let output =
+        Program::of(vec!["skills", "pack", source.to_str().unwrap(), "--as", "weather@1.2.0"]).output();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let bundle: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let deployed = joined.person("mutation", "globalSkillsDeploy", &bundle);
+    let manifest = joined.person("query", "workerGlobalSkillsManifest", &json!({}));
+    assert_eq!(manifest["skills"][0]["sha256"], deployed["sha256"], "{manifest}");
+
+    let token = fs::read_to_string(joined.home.path().join("worker-token")).unwrap();
+    let of_worker = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let sync = || {
+        let output = Program::of(vec!["skills", "sync", "--json"])
+            .with("CONVEX_URL", &joined.url)
+            .with("WORKER_AUTH_TOKEN", token.trim())
+            .with("OPENCLAW_STATE_DIR", &of_worker("state"))
+            .with("OPENCLAW_WORKSPACE_DIR", &of_worker("workspace"))
+            .output();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let outcome = sync();
+    assert_eq!(outcome["installed"], json!(["weather"]), "{outcome}");
+    assert_eq!(outcome["manifestVersion"], manifest["manifestVersion"]);
+    let installed = place.path().join("workspace/skills/weather");
+    for (path, content) in files {
+        assert_eq!(fs::read(installed.join(path)).unwrap(), content, "{path}");
+    }
+    assert_eq!(sync()["unchanged"], json!(["weather"]));
 }

@@ -7,7 +7,7 @@ use mission_control_runtime::demo::telegram::TelegramFault;
 use serde_json::{Value, json};
 
 use super::bench::PoolBench;
-use crate::support::program::get;
+use crate::support::program::{get, text};
 use crate::support::wait::until;
 
 fn bench() -> PoolBench {
@@ -248,4 +248,21 @@ fn a_worker_of_a_pool_obeys_the_scheduler_and_one_on_a_droplet_takes_a_fresh_id(
     bench.until_done(&job);
     let second = bench.backend.calls_of("workerComplete").last().and_then(id).unwrap();
     assert_ne!(first, second);
+}
+
+/// The tokens of bots are part of the addresses that are called at Telegram, so another machine must have TLS, as in `local`.
+#[test]
+fn a_worker_sends_no_token_of_a_bot_in_the_clear() {
+    let bench = bench();
+    let state = tempfile::tempdir().unwrap();
+    for address in ["http://api.example.com", "http://10.0.0.7:8081"] {
+        let output = bench.worker(state.path()).with("TELEGRAM_API_BASE_URL", address).output();
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(
+            said.contains("TELEGRAM_API_BASE_URL") && said.contains("must begin with https://"),
+            "{said}"
+        );
+    }
+    assert!(bench.backend.calls().is_empty(), "the queue was not called");
 }

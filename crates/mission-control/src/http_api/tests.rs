@@ -156,3 +156,32 @@ fn a_strangers_upload_is_refused_by_its_head() {
     assert_eq!(api.answer(&head(known, ours)).status(), 200);
     assert_eq!(status(known, ours), Some(403), "used");
 }
+
+/// The worker's log shows the sentence, so it says what to set.
+#[test]
+fn a_header_that_names_nobody_is_answered_with_what_to_do() {
+    let board = TestBoard::new();
+    let with_workers = api(&board).with_worker_token(Secret::new("the token of workers"));
+    let without = api(&board);
+    let rows = [
+        (&with_workers, "Bearer another", "is not the worker token of this server. Set WORKER_AUTH_TOKEN"),
+        (&with_workers, "Basic dTpw", "workers `Authorization: Bearer TOKEN` with the worker token"),
+        (&without, "Bearer another", "This server has no worker token. Send the admin key"),
+    ];
+    let body = json!({"path": "agentFactory:workerClaim", "args": {"workerId": "w"}});
+    for (api, header, words) in rows {
+        let reply = post(api, "/api/mutation", "198.51.100.1", &body, &[&format!("Authorization: {header}")]);
+        let said: Value = serde_json::from_slice(reply.body().unwrap()).unwrap();
+        assert_eq!((reply.status(), &said["code"]), (401, &json!("InvalidAuthHeader")), "{header}");
+        assert!(said["message"].as_str().unwrap().contains(words), "{header}: {said}");
+        assert!(!said.to_string().contains("another"), "the token is not shown: {said}");
+    }
+    let reply = post(
+        &with_workers,
+        "/api/mutation",
+        "198.51.100.1",
+        &body,
+        &["Authorization: Bearer the token of workers"],
+    );
+    assert_eq!(reply.status(), 200);
+}

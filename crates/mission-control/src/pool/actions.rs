@@ -1,6 +1,8 @@
 //! Functions that call Telegram (worker-pool C.7, C.8). They run outside of a transaction, so that a slow answer delays no
 //! other call; what they learn is written in one transaction afterwards.
 
+use std::sync::PoisonError;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -180,6 +182,8 @@ fn configure_webhook(engine: &Engine, args: &Map<String, Value>) -> Answer {
         opened(call, &refs)
     })?;
     let identity = telegram.account(&token).map_err(refused)?.id;
+    // Telegram keeps the secret of the call that it took last, and of two calls at once nobody knows which that was.
+    let one_at_a_time = engine.webhooks.lock().unwrap_or_else(PoisonError::into_inner);
     let random: [u8; 32] = vault::random()?;
     let secret = Secret::new(format!("{SECRET_PREFIX}{identity}_{}", hex(&random)));
     let hash = auth::hash(secret.expose());
@@ -218,6 +222,7 @@ fn configure_webhook(engine: &Engine, args: &Map<String, Value>) -> Answer {
         }
         Ok(())
     })?;
+    drop(one_at_a_time);
     let state = telegram.webhook(&token).map_err(refused)?;
     let is_ready = state.url.as_deref() == Some(url.as_str());
     engine.pool_write(|call| {

@@ -248,15 +248,14 @@ pub(super) fn url(call: &Call<'_>, storage_id: &str) -> Result<Option<String>, S
     Ok(is_stored.then(|| format!("{}{STORAGE_PATH}{id}", call.origin)))
 }
 
-/// Expires attachments (status, copy in the payload, stored file), unused addresses and old updates. Returns whether more may be
+/// Expires attachments (row, copy in the payload, stored file), unused addresses and old updates. Returns whether more may be
 /// due: one call takes a bounded number of each.
 pub(super) fn expire(tx: &Tx<'_>) -> Result<bool, Refusal> {
     let due = tx.find::<AttachmentRow>(ATTACHMENTS_BY_STATUS, &[Some("ready")]).up_to(tx.now());
     let due = due.limit(EXPIRED_MAX).rows()?;
     let mut is_more = due.len() == EXPIRED_MAX;
-    for mut attachment in due {
-        let AttachmentRow { message_id, storage_id, status, .. } = &mut attachment.row;
-        "expired".clone_into(status);
+    for attachment in due {
+        let AttachmentRow { message_id, storage_id, .. } = &attachment.row;
         tx.delete(storage_id)?;
         if let Some(mut message) = tx.get::<PoolMessage>(message_id)? {
             let copies = message.row.payload.attachments.iter_mut().flatten();
@@ -265,7 +264,8 @@ pub(super) fn expire(tx: &Tx<'_>) -> Result<bool, Refusal> {
             }
             tx.put(&message)?;
         }
-        tx.put(&attachment)?;
+        // Only the copy in the payload says that there was a file: nobody reads rows of files that are gone.
+        tx.delete(&attachment.id)?;
     }
     is_more |= remove_old::<UploadAddress>(tx, ADDRESS_MS)?;
     is_more |= remove_old::<ReceivedUpdate>(tx, KEPT_MS)?;

@@ -62,8 +62,9 @@ impl Snapshots {
                  snapshot of them would replace it. Restore first"
             )),
             Some(lineage) if lineage.key != *key => refuse(format!(
-                "No snapshot of {conversation} is made: the folders hold the state of {}",
-                lineage.key.conversation_id
+                "No snapshot of {conversation} of the agent {} is made: the folders hold the state of {} of the agent {}. \
+                 Name that conversation, and that agent in OPENCLAW_AGENT_KEY; or restore first",
+                key.agent_key, lineage.key.conversation_id, lineage.key.agent_key
             )),
             Some(_) => Ok(()),
             None if looks_used(&self.folders)? => self.note_lineage(&Lineage::of(key)),

@@ -49,6 +49,12 @@ impl KeptFiles {
             Some(Excluded::Cache) | None => false,
         }
     }
+
+    /// Whether the skills of the queue stay. Anything can write their marker into a folder, so it proves nothing about what
+    /// another conversation has left there. The skills are installed again after such a restore.
+    fn has_skills(self) -> bool {
+        self == Self::OfMachineAndConversation
+    }
 }
 
 /// New folders that will take the place of the present ones. Dropped before [`commit`](Self::commit), they are deleted.
@@ -197,7 +203,7 @@ fn keep_own(
             _ if reason == Some(Excluded::Cache) => {}
             Some(FileKind::Folder) => {
                 let Some(below) = folder.folder(&name)? else { continue };
-                if kept.has(reason) || below.entry(MARKER)?.is_some() {
+                if kept.has(reason) || (kept.has_skills() && below.entry(MARKER)?.is_some()) {
                     mcr_files::remove_any(&target)?;
                     copy_folder(&below, &target)?;
                 } else {

@@ -172,9 +172,11 @@ fn another_conversation_gets_only_the_files_of_the_machine() {
         ("nobody's state after a failed restore", Some(failed(None)), true),
     ];
     let excludes = SnapshotExcludes::parse("workspace/videos").unwrap();
-    let of_machine =
-        ["state/openclaw.json", "state/identity/device.key", "files/skills/demo/.af-global-skill.json"];
+    let of_machine = ["state/openclaw.json", "state/identity/device.key"];
     let private = [
+        // A marker that anything may have written, and what lies next to it.
+        "files/notes/.af-global-skill.json",
+        "files/notes/of-the-first.md",
         "state/agents/main/.env",
         "files/.env.production",
         "files/.ssh/id_ed25519",

@@ -51,6 +51,11 @@ struct FakeTelegram {
     is_down: Mutex<bool>,
     /// It sets webhooks, but nobody gets its answer.
     loses_answers: Mutex<bool>,
+    /// A call that sets a webhook waits a moment for another one.
+    waits_for_another: Mutex<bool>,
+    at_once: Mutex<usize>,
+    /// The most such calls that ran at the same time.
+    most_at_once: Mutex<usize>,
 }
 
 impl FakeTelegram {
@@ -72,6 +77,18 @@ impl TelegramApi for FakeTelegram {
     fn set_webhook(&self, token: &Secret, url: &str, secret: &Secret) -> Result<(), String> {
         if *self.is_down.lock().unwrap() {
             return Err("connection refused".to_owned());
+        }
+        if *self.waits_for_another.lock().unwrap() {
+            let now = {
+                let mut now = self.at_once.lock().unwrap();
+                *now += 1;
+                *now
+            };
+            let mut most = self.most_at_once.lock().unwrap();
+            *most = now.max(*most);
+            drop(most);
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            *self.at_once.lock().unwrap() -= 1;
         }
         let hook = (url.to_owned(), secret.expose().to_owned());
         self.webhooks.lock().unwrap().insert(Self::id(token), hook);

@@ -107,6 +107,25 @@ fn a_forged_secret_is_refused() {
     assert!(!world.engine.export().unwrap().to_string().contains(&renewed), "only its hash is stored");
 }
 
+/// Two configurations at once reach Telegram one after the other. Otherwise the one that Telegram took first could be
+/// confirmed last, and the secret that Telegram has would be dropped.
+#[test]
+fn configurations_at_once_leave_the_secret_valid_that_telegram_has() {
+    let world = World::with_agent();
+    let first = with_bot(&world, "support", "1");
+    pair(&world, &first, "dana", "support", 1, 42);
+    *world.telegram.waits_for_another.lock().unwrap() = true;
+    let args = json!({"convexSiteUrl": SITE, "agentKey": "support"});
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| world.ok("configureTelegramWebhook", args.clone()));
+        }
+    });
+    assert_eq!(*world.telegram.most_at_once.lock().unwrap(), 1);
+    assert_eq!(send(&world, &world.telegram.secret_of("1"), &text(2, 42, "new")).0, 202);
+    assert_eq!(send(&world, &first, &text(3, 42, "old")).0, 403);
+}
+
 /// A call of Telegram whose answer is lost may have had its effect, and the next one may have none.
 #[test]
 fn every_secret_that_telegram_may_have_is_valid() {
@@ -225,11 +244,13 @@ fn a_photo_of_10_mb_is_stored_and_a_lost_one_is_named() {
     );
     let id = files[0]["storageId"].as_str().unwrap().to_owned();
     assert_eq!(world.engine.stored_file(&id).unwrap().unwrap().1.len(), 10_000_000);
+    assert_ne!(world.rows("messageAttachments").len(), 0);
     // Seven days later the file is gone, and the message says so.
     world.advance(7 * 86_400_000 + 1);
     world.engine.sweep().unwrap();
     world.engine.sweep().unwrap();
     assert!(world.engine.stored_file(&id).unwrap().is_none());
+    assert!(world.rows("messageAttachments").is_empty());
     let item = world.item("user-agent:support:dana", 0);
     assert_eq!(item["payload"]["attachments"][0]["status"], "expired");
     let mut bare = text(3, 42, "");
