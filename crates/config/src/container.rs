@@ -36,7 +36,7 @@ pub fn container(
         file: &FileSource::None,
         read_secret: &|_| unreachable!("no variable that names a file is looked up"),
     };
-    let mut reader = Reader::new(lookup::look_up(&sources));
+    let mut reader = Reader::new(lookup::look_up(&sources, false));
     let container = read(&mut reader);
     let mut diagnostics = reader.diagnostics();
     for found in &mut diagnostics {

@@ -115,12 +115,12 @@ impl Configuration {
 
 /// Turns the sources into settings, or reports every error in them.
 pub fn resolve(sources: &Sources<'_>) -> Configuration {
-    resolved(reader::Reader::new(lookup::look_up(sources)))
+    resolved(reader::Reader::new(lookup::look_up(sources, false)))
 }
 
 /// Turns the sources into the settings of a pool's worker, which has no account.
 pub fn resolve_worker(sources: &Sources<'_>) -> Configuration {
-    resolved(reader::Reader::new(lookup::look_up(sources)).of_worker())
+    resolved(reader::Reader::new(lookup::look_up(sources, true)))
 }
 
 fn resolved(mut reader: reader::Reader) -> Configuration {

@@ -110,9 +110,9 @@ pub(super) struct LookedUp {
     pub(super) report: Report,
 }
 
-/// Looks up every variable of the table.
-pub(super) fn look_up(sources: &Sources<'_>) -> LookedUp {
-    let mut report = Report::default();
+/// Looks up every variable of the table. For a worker of a pool, a value of its variables that cannot be used is an error.
+pub(super) fn look_up(sources: &Sources<'_>, is_worker: bool) -> LookedUp {
+    let mut report = Report { is_worker, ..Report::default() };
     let file = match sources.file {
         FileSource::None => EnvFile::default(),
         FileSource::Text { path, text, .. } => EnvFile::parse(path, text),

@@ -51,15 +51,9 @@ impl Reader {
             rows: BTreeMap::new(),
             missing: Vec::new(),
             refused: BTreeSet::new(),
-            is_worker: false,
+            is_worker: report.is_worker,
             report,
         }
-    }
-
-    /// Reads the settings of a pool's worker.
-    pub(super) fn of_worker(mut self) -> Self {
-        (self.is_worker, self.report.is_worker) = (true, true);
-        self
     }
 
     /// A text with a default, or one of the words of the table.

@@ -266,3 +266,19 @@ fn a_worker_sends_no_token_of_a_bot_in_the_clear() {
     }
     assert!(bench.backend.calls().is_empty(), "the queue was not called");
 }
+
+#[test]
+fn an_unreadable_token_file_ends_the_worker() {
+    let bench = bench();
+    let state = tempfile::tempdir().unwrap();
+    let missing = state.path().join("worker-token");
+    fs::create_dir(state.path().join("folder")).unwrap();
+    for path in [missing, state.path().join("folder")] {
+        let output =
+            bench.worker(state.path()).with("WORKER_AUTH_TOKEN_FILE", path.to_str().unwrap()).output();
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains("WORKER_AUTH_TOKEN_FILE") && said.contains(path.to_str().unwrap()), "{said}");
+    }
+    assert!(bench.backend.calls().is_empty(), "the queue was not called");
+}
