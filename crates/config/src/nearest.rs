@@ -67,12 +67,13 @@ pub(super) fn in_environment(name: &str) -> Option<Known> {
         .map(|(_, known)| known)
 }
 
-/// The known name that a name in an env file probably means, if the name itself is unknown.
+/// The known name that a name in a foreign env file means almost certainly, if the name itself is unknown. Such a file may
+/// contain variables of other programs.
 pub fn meant_variable(name: &str) -> Option<String> {
     if is_known(name) || is_neighbour(name) || with_unread_file(name).is_some() {
         return None;
     }
-    in_file(name).map(|known| known.name)
+    in_environment(name).map(|known| known.name)
 }
 
 /// The known name that an unknown name in the env file probably means.

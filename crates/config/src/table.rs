@@ -1300,6 +1300,12 @@ pub(super) const NEIGHBOURS: &[&str] = &[
     "DOCKER_BUILDKIT",
     "COMPOSE_DOCKER_CLI_BUILD",
     "GITHUB_REPO",
+    "OPENCLAW_GATEWAY_COMMAND",
+    "OPENCLAW_GATEWAY_HOST",
+    "OPENCLAW_GATEWAY_PORT",
+    "OPENCLAW_PROFILE",
+    "OPENCLAW_SETUP_TIMEOUT_MS",
+    "SSL_CERT_DIR",
 ];
 
 /// The state directory that systemd sets. [`STATE_DIR`] falls back to it and to the next two, in the environment only.

@@ -90,12 +90,13 @@ fn mistakes(path: &Path, values: &[(String, Secret)]) -> Vec<String> {
         Some(format!("Standard input: {name} is not a known variable; did you mean {meant}?"))
     });
     let mut lines: Vec<String> = misspelt.collect();
-    // A worker of a pool has no account.
-    let is_worker = values.iter().any(|(name, _)| name.starts_with("WORKER_"));
-    let required: &[&str] =
-        if is_worker { &["CONVEX_URL"] } else { &["ACCOUNT_ID", "CONVEX_URL", "SERVICE_TOKEN"] };
     let text = fs::read_to_string(path).unwrap_or_default();
     let file = EnvFile::parse("", &text);
+    // A worker of a pool has no account.
+    let mut names = values.iter().map(|(name, _)| name.as_str()).chain(file.values().map(|(name, _)| name));
+    let is_worker = names.any(|name| name.starts_with("WORKER_"));
+    let required: &[&str] =
+        if is_worker { &["CONVEX_URL"] } else { &["ACCOUNT_ID", "CONVEX_URL", "SERVICE_TOKEN"] };
     for name in required {
         let given = values.iter().find(|(given, _)| given == name).map(|(_, value)| value.expose());
         let named_file = format!("{name}_FILE");
@@ -134,7 +135,8 @@ fn from_control_plane(
     };
     let has_secrets = has_service_token(path);
     let file = env.configuration.bootstrap.as_ref().map(|settings| settings.token_file.clone());
-    if has_secrets && file.as_ref().is_some_and(|file| !file.exists()) {
+    // The token is of no more use, whether it is gone or another user's.
+    if has_secrets && file.as_ref().is_some_and(|file| fs::File::open(file).is_err()) {
         return Ok(format!("{} has a service token already", path.display()));
     }
     let token = file.as_deref().map(one_time_token).transpose();

@@ -132,8 +132,9 @@ fn run(wanted: &Fleet) -> Result<(String, Exit), String> {
             if let Some(minutes) = minutes {
                 args["timeoutMinutes"] = json!(minutes);
             }
-            let answer = server.change("fleet:upgrade", args)?;
+            // Before the change: a failure of this read must not look like one of the upgrade.
             let listed = server.list()?;
+            let answer = server.change("fleet:upgrade", args)?;
             let (text, _) = shown(&answer, &|| rollout(&listed, &answer));
             let exit = if upgrades_nothing(&answer) { Exit::Failed } else { Exit::Done };
             return Ok((text, exit));

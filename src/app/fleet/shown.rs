@@ -98,11 +98,10 @@ pub(super) fn rollout(listed: &Value, rollout: &Value) -> String {
     shown
 }
 
-/// Whether an upgrade has ended without a runtime that it changes, although one does not have the version.
+/// Whether an upgrade has skipped every runtime.
 pub(super) fn upgrades_nothing(rollout: &Value) -> bool {
-    let has =
-        |state: &str| rollout["steps"].as_array().into_iter().flatten().any(|step| step["state"] == state);
-    rollout["state"] != "running" && has("skipped") && !has("done")
+    let steps = rollout["steps"].as_array().map_or(&[][..], Vec::as_slice);
+    rollout["state"] != "running" && !steps.is_empty() && steps.iter().all(|step| step["state"] == "skipped")
 }
 
 /// The runtimes whose restart was requested.
@@ -208,12 +207,13 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_without_a_runtime_that_changes_is_a_failure() {
+    fn an_upgrade_that_skips_every_runtime_is_a_failure() {
         let of = |state: &str, steps: &[&str]| {
             let steps: Vec<Value> = steps.iter().map(|state| json!({"state": state})).collect();
             upgrades_nothing(&json!({"state": state, "steps": steps}))
         };
-        assert!(of("done", &["skipped"]) && of("done", &["current", "skipped"]));
+        assert!(of("done", &["skipped"]) && of("done", &["skipped", "skipped"]));
         assert!(!of("running", &["skipped", "requested"]) && !of("done", &["current"]));
+        assert!(!of("done", &["current", "skipped"]) && !of("done", &[]));
     }
 }

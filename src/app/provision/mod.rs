@@ -16,7 +16,7 @@ use super::exit::Exit;
 use super::{complain, fail, print};
 use crate::telemetry;
 use mcr_clients::wire::{Roots, Stop};
-use mcr_config::{EnvFile, LogFormat, LogOutput, ProvisionSettings, table};
+use mcr_config::{EnvFile, LogFormat, LogOutput, ProvisionSettings, meant_variable, table};
 use mcr_model::secret::Secret;
 use mcr_provision::cloud_init::{MachineContents, user_data};
 use mcr_provision::digitalocean::{DigitalOcean, DigitalOceanLimits};
@@ -301,6 +301,12 @@ fn variables(path: &Path, account: &str, env: &CommandEnv) -> Result<Secret, Pro
             lines.push(format!("{shown} has no {needed}; the machine could not report without it."));
         }
     }
+    // The machine would refuse these lines when it already costs money.
+    let misspelt = file.values().filter_map(|(name, _)| Some((name, meant_variable(name)?)));
+    lines.extend(
+        misspelt
+            .map(|(name, meant)| format!("{shown}: {name} is not a known variable; did you mean {meant}?")),
+    );
     if file.get("ACCOUNT_ID").is_some_and(|own| own != account) {
         lines.push(format!("{shown} is for another account than {account}."));
     }

@@ -101,9 +101,10 @@ fn a_turn_cut_off_by_the_stop_ends_typing() {
 /// From the signal to the exit it takes little more than the drain; a second signal ends it at once.
 #[test]
 fn the_program_stops_in_time_whatever_hangs() {
-    let drain = Duration::from_millis(500);
-    for hurry in [false, true] {
-        let mut stack = Stack::set(&["ben"], endless, &[("DRAIN_TIMEOUT_MS", "500")]);
+    // A second signal that were ignored would leave the whole drain.
+    for (hurry, drain) in [(false, Duration::from_millis(500)), (true, SOON * 5)] {
+        let drain_ms = drain.as_millis().to_string();
+        let mut stack = Stack::set(&["ben"], endless, &[("DRAIN_TIMEOUT_MS", &drain_ms)]);
         let relay = Relay::to(&stack.board.url());
         // The next process connects over the stalling proxy.
         stack.kill();
@@ -152,5 +153,6 @@ fn without_a_drain_turns_are_cut_off_at_once() {
     let began = Instant::now();
     let log = stack.stop();
     assert!(began.elapsed() < SOON, "{:?}: {log}", began.elapsed());
+    assert!(log.lines().any(|line| line.ends_with("drain_seconds=0")), "{log}");
     assert!(row(&stack).unwrap().get("deliveryEndedAt").is_some());
 }

@@ -456,4 +456,11 @@ fn standard_input_is_checked_before_anything_is_written() {
     // What the file has already need not come again.
     assert_eq!(with("LOG_LEVEL=debug\n").0, Some(0));
     assert!(fs::read_to_string(&path).unwrap().contains("LOG_LEVEL=debug"));
+    // Names that the gateway or a library reads.
+    let (code, shown) = with("OPENCLAW_GATEWAY_PORT=18790\nSSL_CERT_DIR=/etc/ssl/certs\n");
+    assert_eq!(code, Some(0), "{shown}");
+    // A worker of a pool has no account, also if only the file shows that it is one.
+    fs::write(&path, "CONVEX_URL=https://otter-1.convex.cloud\nWORKER_ID=w1\n").unwrap();
+    let (code, shown) = with("OPENCLAW_GATEWAY_TOKEN=new\n");
+    assert_eq!(code, Some(0), "{shown}");
 }
