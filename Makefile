@@ -114,7 +114,7 @@ image: ## Build the image of the runtime with buildah, from BINARY or dist/ (`ma
 	buildah bud --isolation chroot --format docker --target prebuilt --tag $(BIN):local .
 
 test-pool: ## Kill workers of a pool while jobs are answered: 60 jobs, then 1,000 of 200 conversations (minutes); STORM_SEED=n
-	$(CARGO) test --locked --test suite -- --ignored --nocapture worker_pool::storm demo::pool
+	$(CARGO) test --locked --test suite -- --ignored --nocapture worker_pool::storm
 
 test-budget: ## Kill the program 50 times while 1,000 turns of 50 workers spend a budget (minutes)
 	BUDGET_KILLS=$(or $(KILLS),25) BUDGET_TURNS=1000 $(CARGO) test --locked --test suite -- --nocapture budgets::books

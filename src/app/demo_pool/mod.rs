@@ -32,7 +32,7 @@ use mcr_gateway_sim::gateway::{Prompt, Thought};
 use mcr_gateway_sim::pool::question;
 use mcr_gateway_sim::telegram::ScriptedTelegram;
 use mcr_http::server::Server;
-use mcr_mission_control::Seed;
+use mcr_mission_control::{PoolTimes, Seed};
 use mcr_model::BaseUrl;
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
@@ -46,6 +46,10 @@ const WORKERS: usize = 2;
 
 /// How long the scripted model thinks: long enough to kill the worker meanwhile.
 const TURN: Duration = Duration::from_secs(2);
+
+/// How long the queue waits for a killed worker, in milliseconds. A worker that was killed while it claimed a message does not
+/// know of it, so the message waits until the lease has expired.
+const LEASE_MS: u32 = 20_000;
 
 /// The pause before a worker that has ended is restarted.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
@@ -149,7 +153,8 @@ fn stand_ins(wanted: DemoPool) -> Result<(), String> {
 
 fn play(wanted: DemoPool) -> Result<(), String> {
     let listen = format!("127.0.0.1:{}", wanted.port);
-    let data = open_in_memory(&listen, Seed::Nothing, OPTION)?;
+    let mut data = open_in_memory(&listen, Seed::Nothing, OPTION)?;
+    data.engine = data.engine.with_pool_times(PoolTimes { lease: LEASE_MS, ..PoolTimes::default() });
     let worker_token = data.worker_token.clone();
     let parts = StandIns::start()?;
     start_log([&data.admin_key, &worker_token, &parts.access.token]);

@@ -74,7 +74,6 @@ fn is_running(process: u64) -> bool {
 }
 
 #[test]
-#[ignore = "a kill during a claim leaves the job to its lease of six minutes, so the reply comes late"]
 fn the_chat_goes_on_after_its_worker_was_killed_and_nothing_is_left_behind() {
     let visitor = ChatVisitor::comes();
     // A foreign page cannot send the header.
@@ -83,7 +82,7 @@ fn the_chat_goes_on_after_its_worker_was_killed_and_nothing_is_left_behind() {
     assert!(status == 400 && why.contains("1 to 500 characters"), "{why}");
     visitor.say("hello");
     until("the first reply", || visitor.replies() == ["You wrote: hello"]);
-    // Each job begins with a sign of typing. From then on the worker knows its job, so a restart continues it at once.
+    // Each job begins with a sign of typing.
     let typing = || visitor.state()["typing"].as_u64().unwrap();
     let before = typing();
     visitor.say("a message: from  me");
