@@ -93,7 +93,6 @@ fn every_row_ends_once_across_random_kills() {
         documents: &documents,
         markers: &stack.gateway().markers(),
         agents: &agents,
-        gateway_restarts: kills / GATEWAY_LIVES,
     };
     let tally = records.tally();
     println!("{kills} kills, {} rows; where deliveries under way stood at a kill:", tally.rows);

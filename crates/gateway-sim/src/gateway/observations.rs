@@ -64,6 +64,8 @@ pub struct Marks {
     pub runs: u64,
     /// Answers in the history.
     pub answers: u64,
+    /// Runs with which a restarted gateway resumed a turn. Each may leave one more answer.
+    pub resumptions: u64,
 }
 
 /// The marker at the start of a text.
@@ -134,7 +136,10 @@ impl Observations {
 
     /// Records the start of a resumed turn, which no client requested.
     pub(super) fn resume(self: &Arc<Self>, seen: Seen) -> Visit {
-        let life = self.pages().life;
+        let mut pages = self.pages();
+        pages.note(&seen.text, |marks| marks.resumptions += 1);
+        let life = pages.life;
+        drop(pages);
         let spent = Cell::default();
         Visit { observations: Arc::clone(self), seen: Arc::new(seen), life, by_client: false, spent }
     }

@@ -22,8 +22,6 @@ pub struct Records<'a> {
     pub markers: &'a HashMap<String, Marks>,
     /// The slugs of the agents by id.
     pub agents: &'a HashMap<String, String>,
-    /// How often the gateway was restarted. A turn that it resumes by itself has no tools, so its agent is asked again.
-    pub gateway_restarts: u64,
 }
 
 /// The count. Each fault is explained in a line.
@@ -61,7 +59,7 @@ struct Traces<'a> {
     /// The documents by title, without repetitions.
     documents: usize,
     repeated: usize,
-    answers: u64,
+    marks: Marks,
 }
 
 impl Records<'_> {
@@ -89,44 +87,44 @@ impl Records<'_> {
                 keyed: own.iter().filter(|message| message["sourceNotificationId"] == id).count(),
                 documents: distinct.len(),
                 repeated: titles.len() - distinct.len(),
-                answers: self.markers.get(&marker).map_or(0, |marks| marks.answers),
+                marks: self.markers.get(&marker).copied().unwrap_or_default(),
             };
-            self.judge(&traces, &format!("{slug} {id}"), &mut tally);
+            judge(&traces, &format!("{slug} {id}"), &mut tally);
         }
         tally
     }
+}
 
-    fn judge(&self, traces: &Traces<'_>, row: &str, tally: &mut Tally) {
-        let Traces { behaviour, is_marked, messages, keyed, documents, repeated, answers } = *traces;
-        let is_silent = behaviour == Behaviour::Silent;
-        let given_up =
-            |message: &&Value| message["content"].as_str().is_some_and(|text| text.contains(GIVEN_UP));
-        let answered = if is_silent { !messages.is_empty() } else { keyed > 0 };
-        let lost = [
-            (!is_marked, "not marked as delivered"),
-            (!answered && !is_silent && messages.iter().any(given_up), "given up"),
-            (!answered, "no answer"),
-            (messages.len() < behaviour.messages() && answered, "a part of the answer is missing"),
-            (documents < behaviour.documents(), "a document is missing"),
-        ];
-        // Each silent turn of a silent agent is tried again on purpose.
-        let turns = if is_silent { 0 } else { answers.saturating_sub(1 + self.gateway_restarts) };
-        let extra = messages.len().saturating_sub(behaviour.messages()).max(keyed.saturating_sub(1)) as u64;
-        let before = tally.faults.len();
-        if let Some((_, why)) = lost.iter().find(|(is_lost, _)| *is_lost) {
-            tally.lost += 1;
-            tally.faults.push(format!("{row}: lost: {why}"));
-        }
-        if extra + turns > 0 {
-            tally.duplicated += extra + turns;
-            tally.faults.push(format!("{row}: duplicated: {extra} messages, {turns} turns"));
-        }
-        if repeated > 0 {
-            tally.repeated_effects += repeated as u64;
-            tally.faults.push(format!("{row}: repeated: {repeated} documents"));
-        }
-        tally.delivered += u64::from(tally.faults.len() == before);
+fn judge(traces: &Traces<'_>, row: &str, tally: &mut Tally) {
+    let Traces { behaviour, is_marked, messages, keyed, documents, repeated, marks } = *traces;
+    let is_silent = behaviour == Behaviour::Silent;
+    let given_up = |message: &&Value| message["content"].as_str().is_some_and(|text| text.contains(GIVEN_UP));
+    let answered = if is_silent { !messages.is_empty() } else { keyed > 0 };
+    let lost = [
+        (!is_marked, "not marked as delivered"),
+        (!answered && !is_silent && messages.iter().any(given_up), "given up"),
+        (!answered, "no answer"),
+        (messages.len() < behaviour.messages() && answered, "a part of the answer is missing"),
+        (documents < behaviour.documents(), "a document is missing"),
+    ];
+    // Each silent turn of a silent agent is tried again on purpose. A turn that the gateway resumes by itself has no tools, so
+    // its agent is asked again.
+    let turns = if is_silent { 0 } else { marks.answers.saturating_sub(1 + marks.resumptions) };
+    let extra = messages.len().saturating_sub(behaviour.messages()).max(keyed.saturating_sub(1)) as u64;
+    let before = tally.faults.len();
+    if let Some((_, why)) = lost.iter().find(|(is_lost, _)| *is_lost) {
+        tally.lost += 1;
+        tally.faults.push(format!("{row}: lost: {why}"));
     }
+    if extra + turns > 0 {
+        tally.duplicated += extra + turns;
+        tally.faults.push(format!("{row}: duplicated: {extra} messages, {turns} turns"));
+    }
+    if repeated > 0 {
+        tally.repeated_effects += repeated as u64;
+        tally.faults.push(format!("{row}: repeated: {repeated} documents"));
+    }
+    tally.delivered += u64::from(tally.faults.len() == before);
 }
 
 /// Groups records by a key. Sample without a key are left out.
@@ -153,8 +151,9 @@ mod tests {
         notifications: Vec<Value>,
         messages: Vec<Value>,
         documents: Vec<Value>,
-        answers: u64,
-        gateway_restarts: u64,
+        marks: Marks,
+        /// The counts of another row.
+        others: Marks,
     }
 
     fn good() -> Sample {
@@ -166,8 +165,8 @@ mod tests {
                 json!({"taskId": "t", "authorId": "k3", "content": "Done.", "sourceNotificationId": "1"}),
             ],
             documents: vec![json!({"title": "n-1 one"}), json!({"title": "n-1 two"})],
-            answers: 1,
-            gateway_restarts: 0,
+            marks: Marks { answers: 1, ..Marks::default() },
+            others: Marks::default(),
         }
     }
 
@@ -175,14 +174,12 @@ mod tests {
     type Counts = (u64, u64, u64, u64);
 
     fn counts(records: &Sample) -> Counts {
-        let marks = Marks { answers: records.answers, ..Marks::default() };
         let tally = Records {
             notifications: &records.notifications,
             messages: &records.messages,
             documents: &records.documents,
-            markers: &HashMap::from([("n-1".to_owned(), marks)]),
+            markers: &HashMap::from([("n-1".to_owned(), records.marks), ("n-2".to_owned(), records.others)]),
             agents: &HashMap::from([("k3".to_owned(), "a3".to_owned())]),
-            gateway_restarts: records.gateway_restarts,
         }
         .tally();
         assert_eq!(tally.is_exact(), tally.faults.is_empty());
@@ -192,7 +189,7 @@ mod tests {
     #[test]
     fn each_fault_is_counted_under_its_name() {
         type Change = fn(&mut Sample);
-        let rows: [(&str, Change, Counts); 11] = [
+        let rows: [(&str, Change, Counts); 13] = [
             ("nothing", |_| {}, (1, 0, 0, 0)),
             ("no mark", |records| records.notifications[0]["deliveredAt"] = Value::Null, (0, 1, 0, 0)),
             ("no answer", |records| records.messages.clear(), (0, 1, 0, 0)),
@@ -208,16 +205,32 @@ mod tests {
             (
                 "a resumed turn, and another with tools",
                 |records| {
-                    records.answers = 2;
-                    records.gateway_restarts = 1;
+                    records.marks.answers = 2;
+                    records.marks.resumptions = 1;
                 },
                 (1, 0, 0, 0),
+            ),
+            (
+                "a resumed turn, and two with tools",
+                |records| {
+                    records.marks.answers = 3;
+                    records.marks.resumptions = 1;
+                },
+                (0, 0, 1, 0),
+            ),
+            (
+                "a second turn, while the gateway resumed that of another row",
+                |records| {
+                    records.marks.answers = 2;
+                    records.others = Marks { answers: 1, resumptions: 1, ..Marks::default() };
+                },
+                (0, 0, 1, 0),
             ),
             (
                 "a resumed turn, and none with tools",
                 |records| {
                     records.documents.clear();
-                    records.gateway_restarts = 1;
+                    records.marks.resumptions = 1;
                 },
                 (0, 1, 0, 0),
             ),
@@ -227,7 +240,7 @@ mod tests {
                 (0, 0, 1, 0),
             ),
             ("the same message", |records| records.messages.push(records.messages[0].clone()), (0, 0, 1, 0)),
-            ("a second turn", |records| records.answers = 2, (0, 0, 1, 0)),
+            ("a second turn", |records| records.marks.answers = 2, (0, 0, 1, 0)),
             (
                 "a second document",
                 |records| records.documents.push(json!({"title": "n-1 two"})),

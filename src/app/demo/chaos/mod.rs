@@ -208,7 +208,6 @@ impl Run {
             documents: &documents?,
             markers: &gateway.observations().markers(),
             agents: &self.load.agents(),
-            gateway_restarts: 0,
         };
         Ok(records.tally())
     }

@@ -180,7 +180,7 @@ fn the_model_receives_the_whole_prompt_and_calls_are_counted() {
         (observations.posts(), observations.runs(), observations.turns(session), observations.in_flight()),
         (4, 4, 4, 0)
     );
-    assert_eq!(observations.marks("n-7"), Marks { posts: 2, runs: 2, answers: 2 });
+    assert_eq!(observations.marks("n-7"), Marks { posts: 2, runs: 2, answers: 2, resumptions: 0 });
     assert_eq!(
         (observations.markers().len(), observations.overlaps(), observations.requests().len()),
         (1, 0, 4)

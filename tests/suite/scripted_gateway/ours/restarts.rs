@@ -144,7 +144,10 @@ fn resumes_interrupted_runs() {
             );
         }
         assert_eq!(roles_and_words(&next, &idle).len(), 2);
-        assert_eq!(next.gateway().observations().marks("n-1"), Marks { posts: 1, runs: 2, answers: 1 });
+        assert_eq!(
+            next.gateway().observations().marks("n-1"),
+            Marks { posts: 1, runs: 2, answers: 1, resumptions: 1 }
+        );
         assert!(next.get("/startupz", &[]).json()["uptimeMs"].as_u64().unwrap() < 60_000);
     });
 }
@@ -174,7 +177,10 @@ fn an_answer_after_the_crash_does_not_count() {
         until("the resumed turn", || gateway.observations().marks("n-1").runs == 2);
         until("its answer", || gateway.observations().marks("n-1").answers > 0);
     });
-    assert_eq!(target.gateway().observations().marks("n-1"), Marks { posts: 1, runs: 2, answers: 1 });
+    assert_eq!(
+        target.gateway().observations().marks("n-1"),
+        Marks { posts: 1, runs: 2, answers: 1, resumptions: 1 }
+    );
 }
 
 /// §11.5: the result of sending the same input again.
