@@ -255,6 +255,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             .unwrap(),
             unanswered_question: Some(lost),
             tools_missing: lost % 4 == 1,
+            charged: (lost % 3 == 1).then_some(lost),
             parted: Some(doubts),
             sent: Some(Sent {
                 session: SessionKey::new("task:t:agent:a:acc:v1"),

@@ -15,7 +15,7 @@ use mcr_config::Settings;
 use mcr_core::gateway::dialect::{Dialect, Release};
 use mcr_core::gateway::history::TurnProgress;
 use mcr_core::gateway::{
-    Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, Turn, TurnMark, Why,
+    Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, ShownAttempts, Turn, TurnMark, Why,
 };
 use mcr_core::ops::{HealthReason, MissingAgentsReport};
 use mcr_core::work::WorkId;
@@ -349,7 +349,7 @@ impl Gateway for TrackedGateway {
         session: &SessionKey,
         agent: &str,
         work: &WorkId,
-    ) -> Result<Option<u32>, GatewayError> {
+    ) -> Result<ShownAttempts, GatewayError> {
         let Some(gateway) = &self.gateway else {
             return Err(GatewayError::new(Class::Closed, Why::NoGateway, None));
         };

@@ -96,6 +96,27 @@ fn an_answer_without_the_tools_of_the_turn_is_no_answer() {
     assert_eq!((job.record.spent.output_tokens, job.record.tools_missing), (2, false), "both runs are paid");
 }
 
+/// The next request is lost, too. If it never arrived, the answer of the resumed run is found again, and is paid already.
+#[test]
+fn the_next_look_knows_which_answer_without_tools_is_paid() {
+    let (fixture, mut job) = lost();
+    fixture.gateway.recovers(without_tools("I lack the tools."));
+    assert_eq!(fixture.deliver(&mut job), "again");
+    // The next process knows it, too.
+    fixture.restart(&mut job);
+    fixture.gateway.fails(Class::Lost, Why::LostAnswer);
+    assert_eq!(fixture.deliver(&mut job), "again");
+    let again = Recovered::ToolsMissing(says("I lack the tools."));
+    fixture.gateway.recovers(again).says("Yes.");
+    assert_eq!(fixture.deliver(&mut job), "again");
+    assert_eq!(fixture.deliver(&mut job), "answered");
+    let looked = fixture.gateway.take_looked();
+    let marker = format!("[n-{} try 1]", job.work.id);
+    assert_eq!([&looked[0].earlier, &looked[1].earlier], [&None, &Some(marker)]);
+    assert_eq!([looked[0].earlier_charged, looked[1].earlier_charged], [false, true]);
+    assert_eq!(job.record.spent.output_tokens, 2);
+}
+
 /// The results of calls go back once more, and the tool does not run again.
 #[test]
 fn results_that_a_run_without_tools_has_read_go_back_again() {

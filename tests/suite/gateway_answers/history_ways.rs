@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use mission_control_runtime::demo::gateway::{Directives, Fault, Options, Release, ScriptedGateway};
 use mission_control_runtime::gateway::dialect::{Behaviour, Dialect, HistoryWay};
-use mission_control_runtime::gateway::{Gateway as _, Recovered, TurnMark};
+use mission_control_runtime::gateway::{Gateway as _, Recovered, ShownAttempts, TurnMark};
 use mission_control_runtime::http::message::Reply as HttpReply;
 use mission_control_runtime::model::SessionKey;
+use mission_control_runtime::work::WorkId;
 use serde_json::json;
 
 use super::SESSION;
@@ -88,6 +89,34 @@ fn every_open_history_shows_whether_the_session_has_a_question() {
             [("[n-1 try 1]", true), ("[n-2 try 1]", true), ("[n-1 try 2]", false), ("[n-3 try 1]", false)]
         {
             assert_eq!(has(marker), known(expected), "{release:?} {marker}");
+        }
+    }
+}
+
+/// An attempt may be older than the first page, behind messages of other works.
+#[test]
+fn the_last_attempt_of_a_work_is_found_behind_other_works() {
+    let session = SessionKey::new(SESSION);
+    for (release, sockets, way) in [
+        (Release::V2026_5_7, true, HistoryWay::Socket),
+        (Release::V2026_9_6, false, HistoryWay::Http),
+        (Release::V2026_3_31, false, HistoryWay::Closed),
+    ] {
+        let line = line(of(release, &[], sockets), Directives);
+        let last = |work: &str| line.client.last_attempt(&session, "engineer", &WorkId::new(work)).unwrap();
+        let known = |expected| if way == HistoryWay::Closed { ShownAttempts::NotShown } else { expected };
+        assert_eq!(last("1"), known(ShownAttempts::Nothing), "{release:?}: there is no session");
+        for text in ["[n-1 try 1] SAY first", "[n-1 try 2] SAY second"] {
+            line.say(text, &[]).unwrap();
+        }
+        for number in 0..30 {
+            line.say(&format!("[n-other{number} try 1] SAY yes"), &[]).unwrap();
+        }
+        assert_eq!(last("1"), known(ShownAttempts::Last(2)), "{release:?}");
+        assert_eq!(last("2"), known(ShownAttempts::Nothing), "{release:?}");
+        line.scripted.faults().hide_history();
+        if way == HistoryWay::Http {
+            assert_eq!(last("1"), ShownAttempts::Unreadable, "{release:?}");
         }
     }
 }

@@ -90,6 +90,7 @@ impl Line {
         let mark = TurnMark {
             marker: "[n-1 try 1]",
             earlier: None,
+            earlier_charged: false,
             outputs: &[],
             run: error.run.as_deref(),
             failed: error.why == Why::Internal,

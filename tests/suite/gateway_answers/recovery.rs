@@ -49,6 +49,8 @@ struct Scene {
     /// The release calls the model again while the client runs its calls.
     asks_again: bool,
     earlier: bool,
+    /// The usage of that earlier try is counted.
+    earlier_charged: bool,
     run: bool,
     /// The turn had tools.
     tools: bool,
@@ -67,6 +69,7 @@ const FIRST: Scene = Scene {
     outputs: false,
     asks_again: false,
     earlier: false,
+    earlier_charged: false,
     run: true,
     tools: false,
 };
@@ -90,6 +93,7 @@ fn verdict(scene: Scene, items: &[Value]) -> Recovered {
     let mark = TurnMark {
         marker: MARKER,
         earlier: scene.earlier.then_some("[n-101 try 1]"),
+        earlier_charged: scene.earlier_charged,
         outputs: if scene.outputs { &outputs } else { &[] },
         run: scene.run.then_some(RUN),
         failed: scene.failed,
@@ -451,6 +455,7 @@ fn pages_are_read_back_to_the_turn() {
     let mark = |outputs| TurnMark {
         marker: MARKER,
         earlier: None,
+        earlier_charged: false,
         outputs,
         run: None,
         failed: false,

@@ -24,10 +24,12 @@ pub(crate) struct Seen {
 
 /// A look for a lost turn as it came.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Looked {
     pub(crate) session: String,
     pub(crate) marker: String,
     pub(crate) earlier: Option<String>,
+    pub(crate) earlier_charged: bool,
     pub(crate) outputs: usize,
     pub(crate) run: Option<String>,
     pub(crate) failed: bool,
@@ -171,6 +173,7 @@ impl Gateway for Played {
             session: session.expose().to_owned(),
             marker: mark.marker.to_owned(),
             earlier: mark.earlier.map(str::to_owned),
+            earlier_charged: mark.earlier_charged,
             outputs: mark.outputs.len(),
             run: mark.run.map(str::to_owned),
             failed: mark.failed,

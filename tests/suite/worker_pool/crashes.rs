@@ -168,6 +168,32 @@ fn another_worker_on_the_gateway_looks_for_the_turn_first() {
     assert_eq!(bench.runs(), 1);
 }
 
+/// While the session cannot be read, another worker's turn may be in it: no model is asked. It is found as soon as it is shown.
+#[test]
+fn another_worker_waits_until_the_session_can_be_read() {
+    let bench = bench();
+    for _ in 0..200 {
+        bench.backend.plan("workerAttachMessageMetadata", PoolFault::Cut);
+    }
+    let job = bench.ask("c1", "hello");
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let worker = bench.worker(first.path()).start();
+    let answers = || bench.gateway().observations().marks(&format!("n-job-{job}")).answers;
+    until("the answer in the session", || answers() == 1);
+    worker.kill();
+    bench.backend.unplan("workerAttachMessageMetadata");
+    bench.gateway().faults().hide_history();
+    assert!(bench.backend.lose_lease(&job));
+    let mut worker = bench.worker(second.path()).start();
+    worker.wait_for_log("No turn is sent before the session can be searched");
+    assert_eq!((bench.runs(), bench.status(&job).as_str()), (1, "processing"));
+    bench.gateway().faults().clear();
+    worker.wait_for_log("The session has this question already");
+    bench.until_done(&job);
+    assert_eq!(bench.sent_and_appended("c1", "re: hello"), (1, 1));
+    assert_eq!(bench.runs(), 1);
+}
+
 /// The gateway crashes in the turn of another worker and resumes it. An agent of a pool has no tools that the resumed turn could
 /// lack, so its answer is taken, and no model is asked again.
 #[test]

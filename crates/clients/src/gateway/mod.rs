@@ -43,7 +43,7 @@ use mcr_core::gateway::codec::{self, ErrorResponse, TurnFailure};
 use mcr_core::gateway::dialect::{Dialect, ToolShape};
 use mcr_core::gateway::history::TurnProgress;
 use mcr_core::gateway::{
-    Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, Turn, TurnMark, Why,
+    Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, ShownAttempts, Turn, TurnMark, Why,
 };
 use mcr_core::gateway_config::ShownConfiguration;
 use mcr_core::work::WorkId;
@@ -129,7 +129,7 @@ impl Gateway for HttpGateway {
         session: &SessionKey,
         agent: &str,
         work: &WorkId,
-    ) -> Result<Option<u32>, GatewayError> {
+    ) -> Result<ShownAttempts, GatewayError> {
         recover::last_attempt(self, session, agent, work).map_err(|failure| self.shared.error(failure))
     }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::HttpGateway;
 use super::conversation::Conversation;
 use super::query::{NoAnswer, Query, ask};
-use super::session_history::{self, HistoryUnavailable, SessionItems, invoke};
+use super::session_history::{self, HistoryUnavailable, invoke};
 use super::socket::SocketFailure;
 use mcr_core::gateway::authorship::adopted;
 use mcr_core::gateway::codec::{
@@ -25,7 +25,7 @@ use mcr_core::gateway::history::{
     self, Item, Listed, Recovered, Running, SessionEvidence, Status, TurnMark, TurnProgress, Waiting,
     cut_item, decide, read_listed, turn_progress,
 };
-use mcr_core::gateway::{ModelCall, Why, marker};
+use mcr_core::gateway::{ModelCall, ShownAttempts, Why};
 use mcr_core::work::WorkId;
 use mcr_model::SessionKey;
 use mcr_model::clock::{Clock as _, SystemClock};
@@ -197,37 +197,38 @@ pub(super) fn has_question(
     agent: &str,
     marker: &str,
 ) -> Result<Option<bool>, TurnFailure> {
-    let Some(shown) = items_back_to(gateway, session, agent, marker)? else { return Ok(None) };
-    let found = history::has_question(marker, &shown.items);
-    Ok((found || shown.whole).then_some(found))
+    let agent = codec::agent_id(agent)?;
+    let key = gateway.name(session, &agent)?;
+    match session_history::read(gateway, &key, &TurnMark { marker, ..TurnMark::default() }) {
+        Ok(shown) => {
+            let found = history::has_question(marker, &shown.items);
+            Ok((found || shown.whole).then_some(found))
+        }
+        Err(HistoryUnavailable::Away(failure)) => Err(failure),
+        Err(HistoryUnavailable::Temporary | HistoryUnavailable::Refused) => Ok(None),
+    }
 }
 
-/// The last attempt of this work in the session.
+/// The attempts of this work in the session. Messages of other works may be newer than the last attempt, so only a message of
+/// this work ends the search early.
 pub(super) fn last_attempt(
     gateway: &HttpGateway,
     session: &SessionKey,
     agent: &str,
     work: &WorkId,
-) -> Result<Option<u32>, TurnFailure> {
-    // The marker only bounds how far the history is read.
-    let shown = items_back_to(gateway, session, agent, &marker::of_message(work, 1))?;
-    Ok(shown.and_then(|shown| history::last_attempt(work, &shown.items)))
-}
-
-/// The session back to the message with this marker; none where the gateway does not show it now.
-fn items_back_to(
-    gateway: &HttpGateway,
-    session: &SessionKey,
-    agent: &str,
-    marker: &str,
-) -> Result<Option<SessionItems>, TurnFailure> {
+) -> Result<ShownAttempts, TurnFailure> {
     let agent = codec::agent_id(agent)?;
     let key = gateway.name(session, &agent)?;
-    let mark = TurnMark { marker, ..TurnMark::default() };
-    match session_history::read(gateway, &key, &mark) {
-        Ok(shown) => Ok(Some(shown)),
+    let last = |items: &[Item]| history::last_attempt(work, items);
+    match session_history::read_until(gateway, &key, &|items| last(items).is_some()) {
+        Ok(shown) => Ok(match last(&shown.items) {
+            Some(attempt) => ShownAttempts::Last(attempt),
+            None if shown.whole => ShownAttempts::Nothing,
+            None => ShownAttempts::NotShown,
+        }),
         Err(HistoryUnavailable::Away(failure)) => Err(failure),
-        Err(HistoryUnavailable::Temporary | HistoryUnavailable::Refused) => Ok(None),
+        Err(HistoryUnavailable::Temporary) => Ok(ShownAttempts::Unreadable),
+        Err(HistoryUnavailable::Refused) => Ok(ShownAttempts::NotShown),
     }
 }
 

@@ -38,8 +38,12 @@ const HISTORY_RETRY_PAUSE: Duration = Duration::from_millis(300);
 /// What the session shows.
 pub(super) struct SessionItems {
     pub(super) items: Vec<Item>,
+    /// Whether they reach back far enough, or to the session's beginning.
     pub(super) whole: bool,
 }
+
+/// Whether no items older than these are needed.
+type Enough<'a> = &'a dyn Fn(&[Item]) -> bool;
 
 /// Why the history is not available.
 pub(super) enum HistoryUnavailable {
@@ -68,10 +72,19 @@ pub(super) fn read(
     key: &str,
     mark: &TurnMark<'_>,
 ) -> Result<SessionItems, HistoryUnavailable> {
+    read_until(gateway, key, &|items| reaches(mark, items))
+}
+
+/// Reads the session back to a page that is `enough`, or to its beginning, by the first way that is open.
+pub(super) fn read_until(
+    gateway: &HttpGateway,
+    key: &str,
+    enough: Enough<'_>,
+) -> Result<SessionItems, HistoryUnavailable> {
     by_first_open(gateway, |way| match way {
-        HistoryWay::Http => over_http(gateway, key, mark),
-        HistoryWay::Tool => over_tool(gateway, key, mark),
-        HistoryWay::Socket => over_socket(gateway, key, mark),
+        HistoryWay::Http => over_http(gateway, key, enough),
+        HistoryWay::Tool => over_tool(gateway, key, enough),
+        HistoryWay::Socket => over_socket(gateway, key, enough),
         HistoryWay::Closed => Err(HistoryUnavailable::Refused),
     })
 }
@@ -82,10 +95,11 @@ pub(super) fn read_last(
     key: &str,
     mark: &TurnMark<'_>,
 ) -> Result<Vec<Item>, HistoryUnavailable> {
+    let enough: Enough<'_> = &|items| reaches(mark, items);
     by_first_open(gateway, |way| match way {
         HistoryWay::Http => page(gateway, key, &format!("limit={FIRST_PAGE_ITEMS}")).map(|page| page.items),
-        HistoryWay::Tool => over_tool(gateway, key, mark).map(|shown| shown.items),
-        HistoryWay::Socket => over_socket(gateway, key, mark).map(|shown| shown.items),
+        HistoryWay::Tool => over_tool(gateway, key, enough).map(|shown| shown.items),
+        HistoryWay::Socket => over_socket(gateway, key, enough).map(|shown| shown.items),
         HistoryWay::Closed => Err(HistoryUnavailable::Refused),
     })
 }
@@ -108,12 +122,13 @@ fn by_first_open<T>(
 
 /// Finds the way that is open now. The session need not exist.
 pub(super) fn open_way(gateway: &HttpGateway, key: &str) -> Result<HistoryWay, HistoryUnavailable> {
-    let nothing = TurnMark { marker: "\0", ..TurnMark::default() };
+    // Only whether the way is open matters.
+    let enough: Enough<'_> = &|_| true;
     for way in WAYS {
         let found = match way {
             HistoryWay::Http => page(gateway, key, "limit=1").map(|_| ()),
-            HistoryWay::Tool => over_tool(gateway, key, &nothing).map(|_| ()),
-            HistoryWay::Socket | HistoryWay::Closed => over_socket(gateway, key, &nothing).map(|_| ()),
+            HistoryWay::Tool => over_tool(gateway, key, enough).map(|_| ()),
+            HistoryWay::Socket | HistoryWay::Closed => over_socket(gateway, key, enough).map(|_| ()),
         };
         match found {
             Ok(()) => return Ok(way),
@@ -128,14 +143,14 @@ pub(super) fn open_way(gateway: &HttpGateway, key: &str) -> Result<HistoryWay, H
 fn over_socket(
     gateway: &HttpGateway,
     key: &str,
-    mark: &TurnMark<'_>,
+    enough: Enough<'_>,
 ) -> Result<SessionItems, HistoryUnavailable> {
     let mut conversation = Conversation::begin(gateway)?;
     let mut shown = Err(HistoryUnavailable::Refused);
     for limit in [FIRST_PAGE_ITEMS, TOOL_PAGE_ITEMS] {
         let answer = conversation.request("chat.history", &history_params(key, limit))?;
         let Some(Page { items, .. }) = read_socket(&answer) else { break };
-        if items.len() < limit as usize || reaches(mark, &items) {
+        if items.len() < limit as usize || enough(&items) {
             shown = Ok(SessionItems { items, whole: true });
             break;
         }
@@ -158,12 +173,12 @@ impl From<SocketFailure> for HistoryUnavailable {
 fn over_http(
     gateway: &HttpGateway,
     key: &str,
-    mark: &TurnMark<'_>,
+    enough: Enough<'_>,
 ) -> Result<SessionItems, HistoryUnavailable> {
     let mut items = Vec::new();
     let mut page = page(gateway, key, &format!("limit={FIRST_PAGE_ITEMS}"))?;
     for _ in 0..=NEXT_PAGES_MAX {
-        let reached = reaches(mark, &page.items);
+        let reached = enough(&page.items);
         items.splice(0..0, page.items);
         let Some(older) = page.older.filter(|_| !reached) else {
             return Ok(SessionItems { items, whole: true });
@@ -214,7 +229,7 @@ fn read_page(answer: &RawAnswer, key: &str) -> Result<Page, HistoryUnavailable> 
 fn over_tool(
     gateway: &HttpGateway,
     key: &str,
-    mark: &TurnMark<'_>,
+    enough: Enough<'_>,
 ) -> Result<SessionItems, HistoryUnavailable> {
     for limit in [FIRST_PAGE_ITEMS, TOOL_PAGE_ITEMS] {
         let args = json!({"sessionKey": key, "limit": limit, "includeTools": true});
@@ -225,7 +240,7 @@ fn over_tool(
             _ => return Err(HistoryUnavailable::Refused),
         };
         let all = items.len() < limit as usize && !dropped;
-        if all || reaches(mark, &items) {
+        if all || enough(&items) {
             return Ok(SessionItems { items, whole: true });
         }
         if dropped {

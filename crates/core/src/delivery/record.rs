@@ -74,6 +74,9 @@ pub struct Record {
     /// The last answer came from a run that the gateway had resumed without the turn's tools. The next request says so.
     #[serde(skip_serializing_if = "is_default")]
     pub tools_missing: bool,
+    /// The attempt whose answer without the turn's tools is counted in `spent`. It is found again if the next request is lost.
+    #[serde(skip_serializing_if = "is_default")]
+    pub charged: Option<u32>,
     /// The question whose stuck turn the runtime aborted; a second stuck turn ends the delivery.
     #[serde(skip_serializing_if = "is_default")]
     pub parted: Option<u32>,
@@ -259,6 +262,7 @@ impl Record {
             requests: self.requests,
             unanswered_question: self.sent.as_ref().map(|sent| sent.attempt).or(self.unanswered_question),
             tools_missing: self.tools_missing,
+            charged: self.charged,
             heard,
             answered: self.answered,
             // The backend has the notification as settled, which must not end the new delivery.

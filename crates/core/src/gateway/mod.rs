@@ -30,7 +30,7 @@ use mcr_model::redact::OutgoingMask;
 
 pub use codec::{SessionNames, session_key};
 pub use gateway_texts::{PLACEHOLDERS, SILENCE, failure_in};
-pub use history::{ModelCall, Recovered, TurnMark};
+pub use history::{ModelCall, Recovered, ShownAttempts, TurnMark};
 pub use signs::LifeSigns;
 pub use usage::Usage;
 
@@ -66,10 +66,9 @@ pub trait Gateway: Send {
         Ok(None)
     }
 
-    /// The last attempt of this work that the session has a message of, sent by any process. `None` where the gateway does not
-    /// show its sessions, too.
-    fn last_attempt(&self, _: &SessionKey, _: &str, _work: &WorkId) -> Result<Option<u32>, GatewayError> {
-        Ok(None)
+    /// The attempts of this work, sent by any process, that the session has messages of.
+    fn last_attempt(&self, _: &SessionKey, _: &str, _work: &WorkId) -> Result<ShownAttempts, GatewayError> {
+        Ok(ShownAttempts::NotShown)
     }
 
     /// Whether the gateway shows function tools to its agents, as far as that is known.

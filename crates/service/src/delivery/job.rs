@@ -17,7 +17,9 @@ use crate::pool::{
 use mcr_clients::pool::{Fail, Hydrate};
 use mcr_core::delivery::journal::{JournalError, Note, Step, Wait};
 use mcr_core::delivery::prompt::Briefing;
-use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Trouble};
+use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Trouble, Unsettled};
+use mcr_core::gateway::ShownAttempts;
+use mcr_core::gateway::history::Running;
 use mcr_core::pool::job::{self, JobRefusal};
 use mcr_core::pool::lease::FenceReason;
 use mcr_core::pool::outbox::{Destination, Outbox, QueueNotes};
@@ -241,7 +243,7 @@ fn answer(
 
 /// Another worker with the same gateway, or the session of a snapshot, may have turns of this message: the outcome of the
 /// last one is looked for, and adopted instead of another turn. Other workers send turns only under other leases, so one
-/// search for each lease finds all of them.
+/// complete search for each lease finds all of them.
 fn look_for_turn_of_another(
     job: &mut Job,
     session: &SessionKey,
@@ -253,9 +255,30 @@ fn look_for_turn_of_another(
     {
         return Ok(());
     }
-    let found = deps.gateway.last_attempt(session, GATEWAY_AGENT, &job.work.id).map_err(Trouble::Gateway)?;
-    job.record.job.get_or_insert_default().searched_under = Some(lease.as_str().to_owned());
-    let Some(attempt) = found.filter(|attempt| is_of_another(&job.record, *attempt)) else { return Ok(()) };
+    let shown = deps.gateway.last_attempt(session, GATEWAY_AGENT, &job.work.id).map_err(Trouble::Gateway)?;
+    let own = job.record.job.get_or_insert_default();
+    if shown == ShownAttempts::Unreadable {
+        // The turn may be in the session, so no other one is sent.
+        let now = deps.clock.now();
+        let Running { why, again_in: pause, .. } = Running::unreadable();
+        let is_new = own.unreadable_since.is_none();
+        let since = *own.unreadable_since.get_or_insert(now);
+        if is_new {
+            let reason = ("reason", Value::from(why.explain()));
+            deps.log(Level::Warn, &*job, "No turn is sent before the session can be searched", &[reason]);
+        }
+        let is_stuck = now.since(since) >= deps.rules.silence_max;
+        let unsettled = if is_stuck { Unsettled::Stuck(why) } else { Unsettled::Waiting { why, pause } };
+        return Err(Trouble::Unsettled(unsettled));
+    }
+    own.unreadable_since = None;
+    if shown != ShownAttempts::NotShown {
+        own.searched_under = Some(lease.as_str().to_owned());
+    }
+    let ShownAttempts::Last(attempt) = shown else { return Ok(()) };
+    if !is_of_another(&job.record, attempt) {
+        return Ok(());
+    }
     let field = ("attempt", Value::from(attempt));
     deps.log(Level::Info, &*job, "The session has this question already: its answer is looked for", &[field]);
     let at = job.work.created_at();

@@ -114,6 +114,7 @@ pub(super) fn settle(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Re
         Recovered::ToolsMissing(reply) if may_ask_again(job, deps) => {
             *job.record.spent += reply.usage.unwrap_or_default();
             job.record.tools_missing = true;
+            job.record.charged = job.record.sent.as_ref().map(|sent| sent.attempt);
             return Err(failed_turn(job, true, Trouble::Unsettled(Unsettled::ToolsMissing), deps));
         }
         Recovered::ToolsMissing(reply) => (reply, "no run had the turn's tools: the last answer is taken"),
@@ -200,6 +201,7 @@ fn look(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Recovered>, Tro
     let mark = TurnMark {
         marker: &marker::of_message(&job.work.id, sent.attempt),
         earlier: earlier.as_deref(),
+        earlier_charged: earlier.is_some() && job.record.charged == job.record.unanswered_question,
         outputs: match &job.record.stage {
             Stage::Working(work) => &work.outputs,
             _ => &[],

@@ -3,6 +3,8 @@
 use mission_control_runtime::gateway::Recovered;
 use mission_control_runtime::gateway::history::Status;
 
+use serde_json::Value;
+
 use super::items::{calls, empty, error, ours, pending, result, said, system, user};
 use super::{FAILED, FIRST, RESTARTED, RESUMED, RUN, Scene, check, verdict};
 
@@ -87,4 +89,27 @@ fn a_turn_that_was_resumed_without_its_tools_is_asked_again() {
     ]);
     let Recovered::ToolsMissing(reply) = verdict(with(RESTARTED), &resumed()) else { panic!("asked again") };
     assert_eq!(reply.usage.map(|usage| usage.output_tokens), Some(7), "what it used is charged");
+}
+
+/// The next request never arrived, so the answer of the resumed run is found a second time. Its usage counts once.
+#[test]
+fn what_a_resumed_run_has_used_is_counted_once() {
+    for (tools, earlier_charged, counted) in
+        [(true, false, Some(7)), (true, true, None), (false, false, Some(7)), (false, true, None)]
+    {
+        let scene = Scene { tools, earlier: true, earlier_charged, ..RESTARTED };
+        let used = |inputs: [Value; 2]| match verdict(scene, &[&inputs[..], &[said(RESUMED, "yes")]].concat())
+        {
+            Recovered::ToolsMissing(reply) | Recovered::Elsewhere(reply) => {
+                reply.usage.map(|usage| usage.output_tokens)
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            used([user("[n-101 try 1] Notification"), system()]),
+            counted,
+            "{tools} {earlier_charged}"
+        );
+        assert_eq!(used([ours(), system()]), Some(7), "a run of the turn itself: {tools} {earlier_charged}");
+    }
 }

@@ -112,6 +112,7 @@ fn after_a_restart_the_gateways_recovery_is_awaited_or_preceded() {
             let mark = TurnMark {
                 marker: "[n-1 try 1]",
                 earlier: None,
+                earlier_charged: false,
                 outputs: &[],
                 run: error.run.as_deref(),
                 failed: false,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Record, Stage, UnknownFields};
 use crate::outbox::Outbox;
+use mcr_model::clock::Millis;
 
 /// The job's own part of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,9 @@ pub struct JobRecord {
     /// The lease under which the session was searched for turns of other workers. No other worker sends a turn under it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub searched_under: Option<String>,
+    /// Since when the session cannot be read for that search.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable_since: Option<Millis>,
     /// The last attempt that the agent ended without a text. Another claim asks again instead of taking over that end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub empty_attempt: Option<u32>,
@@ -42,11 +46,12 @@ impl Record {
             sent: self.sent.clone(),
             unanswered_question: self.unanswered_question,
             tools_missing: self.tools_missing,
+            charged: self.charged,
             parted: self.parted,
             since: self.since,
             effects: self.effects.clone(),
             spent: self.spent.clone(),
-            job: Some(Box::new(JobRecord { outbox, ..own })),
+            job: Some(Box::new(JobRecord { outbox, unreadable_since: None, ..own })),
             stage,
             extra: self.extra.clone(),
             ..Self::default()

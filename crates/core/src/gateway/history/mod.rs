@@ -79,11 +79,14 @@ const STARTS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Facts about a turn whose answer was lost.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a turn")]
 pub struct TurnMark<'a> {
     /// The beginning of its message: `[n-… try 2]`. Results have markers of their own.
     pub marker: &'a str,
     /// The beginning of an earlier try's input. The agent has seen that try, and its outcome is unknown too.
     pub earlier: Option<&'a str>,
+    /// The usage of that earlier try is already counted.
+    pub earlier_charged: bool,
     /// The tool results that it carried. Such a turn is found by the marker, or the call id, of the first one.
     pub outputs: &'a [ToolOutput],
     /// The id of its run, if the gateway reported it.
@@ -234,6 +237,19 @@ pub enum TextSource {
     Unknown,
 }
 
+/// What a session shows of the attempts of a work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShownAttempts {
+    /// The last attempt that it has a message of.
+    Last(u32),
+    /// It has none.
+    Nothing,
+    /// The gateway does not show its sessions, or not as far back as needed.
+    NotShown,
+    /// It cannot be read at this moment.
+    Unreadable,
+}
+
 /// A finished model call of a turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelCall {
@@ -293,6 +309,7 @@ pub fn decide(mark: &TurnMark<'_>, evidence: &SessionEvidence<'_>) -> Recovered 
     let failed = |why| Recovered::Failed { why, marker_seen };
     // 3 and 4: the run with which the gateway resumed the turn after a restart.
     if let Some(resumed) = &trace.resumed {
+        let once = |reply: Reply| trace.without_counted_usage(mark, reply);
         let tools_missing = |reply| match evidence.status {
             Some(Status::Running) => wait(RESUMING, Waiting::Resuming),
             _ if mark.failed || restarted => Recovered::ToolsMissing(reply),
@@ -300,14 +317,16 @@ pub fn decide(mark: &TurnMark<'_>, evidence: &SessionEvidence<'_>) -> Recovered 
             _ => second_look(Recovered::ToolsMissing(reply)),
         };
         return match (resumed.find(None), resumed.failed) {
-            (Some(TurnResult::Answer(reply)), _) if mark.tools => tools_missing(reply),
-            (Some(TurnResult::Answer(reply) | TurnResult::Calls(reply)), _) => Recovered::Elsewhere(reply),
+            (Some(TurnResult::Answer(reply)), _) if mark.tools => tools_missing(once(reply)),
+            (Some(TurnResult::Answer(reply) | TurnResult::Calls(reply)), _) => {
+                Recovered::Elsewhere(once(reply))
+            }
             (Some(TurnResult::Cut(_)), _) => Recovered::Cut,
             (None, Some(why)) => failed(why),
             (None, None) if resumed.given_up => absent(),
             (None, None) if resumed.empties >= 2 || (resumed.empties == 1 && !may_run) => {
                 if mark.tools {
-                    tools_missing(resumed.silence())
+                    tools_missing(once(resumed.silence()))
                 } else {
                     Recovered::Silent
                 }

@@ -191,6 +191,12 @@ impl<'a> Trace<'a> {
         self.own.model_calls.into_iter().chain(resumed.into_iter().flatten()).collect()
     }
 
+    /// The reply of this trace. A usage that is counted already is left out.
+    pub(super) fn without_counted_usage(&self, mark: &TurnMark<'_>, reply: Reply) -> Reply {
+        let is_counted = self.earlier && mark.earlier_charged;
+        Reply { usage: reply.usage.filter(|_| !is_counted), ..reply }
+    }
+
     pub(super) fn is_there(&self) -> bool {
         self.seen || self.earlier
     }
