@@ -1,10 +1,11 @@
-//! The options of `local` that make it a control plane: the address for machines, its proxy, and what new machines run.
+//! The options of `local` that make it a control plane: the address for machines, its proxy, what new machines run, and the
+//! times of the pool's queue.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use mcr_mission_control::http_api::Exposure;
-use mcr_mission_control::{Engine, OnTimeout, ProvisionSettings, ProvisionWorker};
+use mcr_mission_control::{Engine, OnTimeout, PoolTimes, ProvisionSettings, ProvisionWorker};
 use mcr_model::BaseUrl;
 
 /// The release that new machines install.
@@ -29,6 +30,8 @@ pub struct ControlPlaneOptions {
     pub ssh_keys: Vec<String>,
     /// `--destroy-silent`.
     pub destroys_silent: bool,
+    /// `--pool-lease` and `--pool-stale`.
+    pub pool_times: PoolTimes,
 }
 
 impl ControlPlaneOptions {

@@ -201,6 +201,7 @@ fn serve(
         Ok(data) => data,
         Err(why) => return complain(&why),
     };
+    data.engine = data.engine.with_pool_times(control_plane.pool_times);
     match control_plane.settings() {
         Ok(Some(settings)) => data.engine = data.engine.with_provisioning(settings),
         Ok(None) => {}

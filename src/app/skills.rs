@@ -104,6 +104,14 @@ fn verify_bundle(path: &Path, bundle: &ManifestSkill, as_json: bool) -> Result<E
     };
     let packed = pack(PackRequest { slug: &bundle.slug, version: &bundle.version, files }).map_err(bad)?;
     let mut mistakes = Vec::new();
+    let computed = [("sha256", &bundle.sha256), ("skillDirName", &bundle.skill_dir_name)];
+    for (field, _) in computed.iter().filter(|(_, given)| given.is_some()) {
+        mistakes.push(format!("The publisher computes `{field}` and refuses the field; pack it again"));
+    }
+    if !bundle.entry_point.is_empty() && bundle.entry_point != packed.entry_point {
+        let (given, needed) = (&bundle.entry_point, packed.entry_point);
+        mistakes.push(format!("Its entry point is `{given}`, not `{needed}`; pack it again"));
+    }
     if bundle.module_format != packed.module_format {
         mistakes.push(format!(
             "Its script is of the format {}, not {}",

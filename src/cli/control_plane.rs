@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use mcr_core::upgrade::is_release;
+use mcr_mission_control::PoolTimes;
 use mcr_model::BaseUrl;
 
 use super::fleet::{PROVIDERS, SWITCHES};
@@ -11,6 +12,15 @@ use super::options::{self as opt, CommandOption};
 use super::read::Given;
 use super::{Command, Misuse, tame};
 use crate::app::{self, ControlPlaneOptions, Fleet, FleetRequest, MachineRelease};
+
+/// The shortest lease, in seconds. A worker renews a lease four times in its length, and a renewal may take a second.
+const LEASE_MIN: u32 = 10;
+
+/// The shortest silence, in seconds: twice the longest time between two heartbeats of a worker.
+const STALE_MIN: u32 = 60;
+
+/// The longest lease and silence, in seconds: a day.
+const POOL_TIME_MAX: u32 = 86_400;
 
 /// The parts of a list that is separated by commas.
 fn list(given: &Given, option: &CommandOption) -> Vec<String> {
@@ -44,6 +54,22 @@ pub(super) fn read(given: &Given, public_url: Option<BaseUrl>) -> Result<Control
         release: release.transpose()?,
         ssh_keys: list(given, &opt::SSH_KEYS),
         destroys_silent: given.flag(&opt::DESTROY_SILENT),
+        pool_times: pool_times(given)?,
+    })
+}
+
+/// The times of the pool's queue. Those without an option are the original's.
+fn pool_times(given: &Given) -> Result<PoolTimes, Misuse> {
+    let originals = PoolTimes::default();
+    let millis = |option: &CommandOption, least: u32, original: u32| {
+        let seconds = given.number(option, u64::from(least)..=u64::from(POOL_TIME_MAX))?;
+        let seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok());
+        Ok::<_, Misuse>(seconds.map_or(original, |seconds| seconds * 1_000))
+    };
+    Ok(PoolTimes {
+        lease: millis(&opt::POOL_LEASE, LEASE_MIN, originals.lease)?,
+        stale: millis(&opt::POOL_STALE, STALE_MIN, originals.stale)?,
+        ..originals
     })
 }
 

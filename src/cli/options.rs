@@ -244,6 +244,18 @@ pub(super) static DESTROY_SILENT: CommandOption = flag(
     "destroy-silent",
     "Destroy a new machine that does not report in time, instead of keeping it for a look",
 );
+pub(super) static POOL_LEASE: CommandOption = with(
+    "pool-lease",
+    "SECONDS",
+    Value::Text,
+    "How long a worker holds a message of the pool without a heartbeat (default: 360)",
+);
+pub(super) static POOL_STALE: CommandOption = with(
+    "pool-stale",
+    "SECONDS",
+    Value::Text,
+    "The silence after which a worker of the pool must stop (default: 420)",
+);
 pub(super) static BOARD_URL: CommandOption = with(
     "url",
     "URL",
@@ -382,6 +394,8 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &MACHINE_RELEASE,
     &SSH_KEYS,
     &DESTROY_SILENT,
+    &POOL_LEASE,
+    &POOL_STALE,
     &BOARD_URL,
     &ADMIN_KEY_FILE,
     &TO_VERSION,

@@ -57,7 +57,7 @@ impl Given {
     }
 
     /// The value of an option that is a number in a range.
-    #[cfg(feature = "demo")]
+    #[cfg(any(feature = "demo", feature = "mission-control"))]
     pub(super) fn number(
         &self,
         option: &CommandOption,

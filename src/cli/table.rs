@@ -308,6 +308,8 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
             &opt::MACHINE_RELEASE,
             &opt::SSH_KEYS,
             &opt::DESTROY_SILENT,
+            &opt::POOL_LEASE,
+            &opt::POOL_STALE,
         ],
         example: "local --seed demo",
         needs: Some(Feature::MissionControl),

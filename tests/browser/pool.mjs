@@ -81,6 +81,20 @@ await check('a conversation opens with its messages, and a message is sent', asy
   await page.waitForSelector('#queue:has-text("2queued")');
 });
 
+await check('a conversation that cannot be read says so, and the rest of the page goes on', async () => {
+  const isTalk = request => request.postData()?.includes('getConversationViewForUserAgent');
+  const refuse = route => isTalk(route.request())
+    ? route.fulfill({ json: { status: 'error', errorMessage: 'Uncaught Error: the history is damaged' } }) : route.continue();
+  await page.route('**/api/query', refuse);
+  await call('mutation', 'enqueue', { conversationId: 'user-agent:support:u1', agentKey: 'support', provider: 'system_push', providerUserId: 'u1', messageText: 'behind it' });
+  await page.waitForSelector('#conversations [role=alert]:has-text("the history is damaged")');
+  await page.waitForSelector('#queue:has-text("3queued")');
+  await page.unroute('**/api/query', refuse);
+  await page.click('#conversations button:has-text("Close")');
+  await page.click('#conversations button:has-text("Open")');
+  await page.waitForSelector('#conversations .talk:has-text("behind it")');
+});
+
 await check('pairing and scheduled messages: each control has an effect or a sentence', async () => {
   await page.fill('#user', 'u2');
   await page.click('#pairing button:has-text("Create a code")');
@@ -88,9 +102,9 @@ await check('pairing and scheduled messages: each control has an effect or a sen
   await page.click('#pushes button:has-text("Disable")');
   await page.waitForSelector('#pushes:has-text("no next run")');
   await page.click('#pushes button:has-text("Run now")');
-  await page.waitForSelector('#queue:has-text("3queued")');
+  await page.waitForSelector('#queue:has-text("4queued")');
   await page.click('#pairing button:has-text("Revoke")');
-  await page.waitForSelector('#pairing:has-text("Nobody is paired.")');
+  await page.waitForSelector('#pairing:has-text("No user is paired.")');
 });
 
 await check('nothing is cut off at 400 pixels', async () => {

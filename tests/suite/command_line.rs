@@ -15,6 +15,8 @@ mod gateway_config;
 mod invalid;
 /// Damaged ledgers that prevent a start.
 mod ledger_files;
+/// The options of `local`.
+mod local_options;
 /// The help, and the messages about missing services, folders and ledgers.
 mod no_service;
 /// Settings without effect, the log's output, and a token that is never accepted.
@@ -30,11 +32,10 @@ use std::fs;
 use std::net::TcpListener;
 
 use mission_control_runtime::app::{
-    self, BuildFacts, ConfigurationOptions, Dead, Exit, Local, Pause, ServiceLocation,
+    self, BuildFacts, ConfigurationOptions, Dead, Exit, Pause, ServiceLocation,
 };
 use mission_control_runtime::cli::documents::tables;
 use mission_control_runtime::cli::{Command, Shell, parse};
-use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
 
 use crate::support::board::Board;
@@ -141,62 +142,6 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
         ("--envfile f", Err("there is no option `--envfile`; did you mean `--env-file`?")),
         ("-x", Err("there is no option `-x`")),
         ("--nonsense", Err("there is no option `--nonsense`;")),
-    ];
-    check_parsing(rows);
-}
-
-#[test]
-fn the_options_of_local_are_parsed_or_refused_with_a_reason() {
-    let serve = |listen: &str, data: &str, seed: Option<&str>, redact, original| {
-        let (listen, data, seed) = (listen.to_owned(), data.to_owned(), seed.map(ToOwned::to_owned));
-        Ok(Command::Local(Local::Serve {
-            listen,
-            hosts: None,
-            data,
-            seed,
-            options: Options { original, redact },
-            notify: None,
-            runtime_page: None,
-            env_out: None,
-            control_plane: Box::default(),
-        }))
-    };
-    let rows: [(&str, Result<Command, &str>); _] = [
-        ("local", serve("127.0.0.1:3210", "./.mission-control", None, false, false)),
-        (
-            "local --listen [::1]:0 --data :memory: --seed demo --redact --original",
-            serve("[::1]:0", ":memory:", Some("demo"), true, true),
-        ),
-        (
-            "local export f",
-            Ok(Command::Local(Local::Export { data: "./.mission-control".into(), file: "f".into() })),
-        ),
-        ("--data d local import f", Ok(Command::Local(Local::Import { data: "d".into(), file: "f".into() }))),
-        ("local rotate-key --data d", Ok(Command::Local(Local::RotateKey { data: "d".into() }))),
-        (
-            "local --notify nonsense",
-            Err(
-                "--notify `nonsense`: it has no http:// or https:// in front; expected an address such as http://127.0.0.1:3001",
-            ),
-        ),
-        (
-            "local --runtime-page javascript://x",
-            Err("--runtime-page `javascript://x`: Only http and https are allowed"),
-        ),
-        (
-            "local --runtime-page http://x/?a",
-            Err("--runtime-page `http://x/?a`: a base address has no ? or # part"),
-        ),
-        (
-            "local --runtime-page http://me:hunter2@x",
-            Err("--runtime-page `http://***@x`: a user or password"),
-        ),
-        ("local --listen 3210", Err("--listen `3210`: expected HOST:PORT, such as 127.0.0.1:3210")),
-        ("local --listen foo:x", Err("expected HOST:PORT")),
-        ("local export", Err("`local export` needs a file")),
-        ("local exprt f", Err("did you mean `export`?")),
-        ("local --env-file f", Err("--env-file is not an option of this command")),
-        ("local export f --seed demo", Err("--seed is not an option of this command")),
     ];
     check_parsing(rows);
 }

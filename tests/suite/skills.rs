@@ -82,6 +82,13 @@ fn a_folder_is_packed_with_its_checksums() {
     assert!(out.contains("`SKILL.md` is missing"), "{out}");
     let out = changed(&|bundle| drop(bundle["files"][0].as_object_mut().unwrap().remove("sha256")));
     assert!(out.contains("not ``; pack it again"), "{out}");
+    // `globalSkillsDeploy` refuses a field that it does not know.
+    for field in ["sha256", "skillDirName"] {
+        let out = changed(&|bundle| bundle[field] = BUNDLE.into());
+        assert!(out.contains("refuses the field; pack it again") && out.contains(field), "{out}");
+    }
+    let out = changed(&|bundle| bundle["entryPoint"] = "run".into());
+    assert!(out.contains("Its entry point is `run`, not `default`; pack it again"), "{out}");
 }
 
 #[test]

@@ -17,23 +17,23 @@ pub trait Pace: Send + Sync {
     fn wait(&self, span: Duration) -> bool;
 
     /// Says to a person what a wait is for, and how long it may take.
-    fn tell(&self, sentence: &str);
+    fn progress(&self, sentence: &str);
 }
 
 /// What a client does with the sentences about its waits.
-type Voice = Box<dyn Fn(&str) + Send + Sync>;
+type Progress = Box<dyn Fn(&str) + Send + Sync>;
 
 /// The time of this machine.
 pub struct SystemPace {
     begun: Instant,
     stop: Stop,
-    voice: Voice,
+    progress: Progress,
 }
 
 impl SystemPace {
-    /// `stop` ends all waits. `voice` gets a sentence about each longer one.
-    pub fn new(stop: &Stop, voice: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { begun: Instant::now(), stop: stop.clone(), voice: Box::new(voice) }
+    /// `stop` ends all waits. `progress` gets a sentence about each longer one.
+    pub fn new(stop: &Stop, progress: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { begun: Instant::now(), stop: stop.clone(), progress: Box::new(progress) }
     }
 }
 
@@ -50,7 +50,7 @@ impl Pace for SystemPace {
         self.stop.wait(span)
     }
 
-    fn tell(&self, sentence: &str) {
-        (self.voice)(sentence);
+    fn progress(&self, sentence: &str) {
+        (self.progress)(sentence);
     }
 }

@@ -58,13 +58,13 @@ enum ExchangeStep {
     Later(String),
 }
 
-/// Asks until there is an answer, or the token cannot be valid any more. `voice` gets a sentence before each repetition.
+/// Asks until there is an answer, or the token cannot be valid any more. `progress` gets a sentence before each repetition.
 pub(super) fn exchange(
     (url, token): (&BaseUrl, &Secret),
     roots: &Roots,
     limits: BootstrapLimits,
     stop: &Stop,
-    voice: &dyn Fn(&str),
+    progress: &dyn Fn(&str),
 ) -> Result<Vec<(String, Secret)>, Refusal> {
     let phases = Phases {
         connect: limits.request,
@@ -88,7 +88,7 @@ pub(super) fn exchange(
             let (shown, pause) = (url.as_str(), pause.as_secs_f64().ceil());
             // A part of a minute counts as one.
             let minutes = counted(left.as_secs() / 60 + 1, "minute");
-            voice(&format!(
+            progress(&format!(
                 "{shown} gives no environment yet ({words}). It is asked again in {pause} s, for up to {minutes}."
             ));
         }
@@ -164,7 +164,7 @@ fn ask(agent: &ureq::Agent, url: &BaseUrl, token: &Secret) -> ExchangeStep {
 mod tests {
     use super::*;
 
-    /// Nobody listens: the exchange ends when the token cannot be valid any more.
+    /// Nothing listens at the address: the exchange ends when the token cannot be valid any more.
     #[test]
     fn an_unreachable_control_plane_is_asked_again_until_the_time_is_over() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -176,13 +176,13 @@ mod tests {
             ..BootstrapLimits::default()
         };
         let token = Secret::new("c4nary");
-        let said = std::cell::RefCell::new(Vec::new());
-        let voice = |sentence: &str| said.borrow_mut().push(sentence.to_owned());
+        let shown = std::cell::RefCell::new(Vec::new());
+        let progress = |sentence: &str| shown.borrow_mut().push(sentence.to_owned());
         let roots = Roots::load(None).unwrap();
-        let refusal = exchange((&url, &token), &roots, limits, &Stop::new(), &voice).unwrap_err();
-        let said = said.into_inner();
-        assert!(said[0].contains("It is asked again in 1 s, for up to 1 minute."), "{said:?}");
-        assert!(said.iter().all(|sentence| !sentence.contains("c4nary")), "{said:?}");
+        let refusal = exchange((&url, &token), &roots, limits, &Stop::new(), &progress).unwrap_err();
+        let shown = shown.into_inner();
+        assert!(shown[0].contains("It is asked again in 1 s, for up to 1 minute."), "{shown:?}");
+        assert!(shown.iter().all(|sentence| !sentence.contains("c4nary")), "{shown:?}");
         assert!(!refusal.is_refused);
         assert!(
             refusal.sentence.contains("has not given this machine its environment"),

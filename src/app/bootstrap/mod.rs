@@ -43,12 +43,12 @@ pub fn bootstrap(wanted: &Bootstrap) -> Exit {
     let env = CommandEnv::load(Some(&path).filter(|path| path.exists()).map(PathBuf::as_path));
     // Failures are part of the command's answer, so the log stays quiet.
     telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, env.redactor.clone());
-    let voice = |sentence: &str| {
+    let progress = |sentence: &str| {
         if !wanted.json {
             complain(&env.redactor.clean(sentence));
         }
     };
-    let done = if wanted.stdin { from_stdin(&path) } else { from_control_plane(&path, &env, &voice) };
+    let done = if wanted.stdin { from_stdin(&path) } else { from_control_plane(&path, &env, &progress) };
     match done {
         Ok(line) if wanted.json => {
             print(&format!("{:#}\n", serde_json::json!({"success": true, "message": line})))
@@ -94,7 +94,7 @@ fn mistakes(path: &Path, values: &[(String, Secret)]) -> Vec<String> {
     let file = EnvFile::parse("", &text);
     // A worker of a pool has no account.
     let mut names = values.iter().map(|(name, _)| name.as_str()).chain(file.values().map(|(name, _)| name));
-    let is_worker = names.any(|name| name.starts_with("WORKER_"));
+    let is_worker = names.any(|name| name.starts_with("WORKER_") || name == "AGENT_FACTORY_WORKER_ID");
     let required: &[&str] =
         if is_worker { &["CONVEX_URL"] } else { &["ACCOUNT_ID", "CONVEX_URL", "SERVICE_TOKEN"] };
     for name in required {
@@ -113,7 +113,7 @@ fn mistakes(path: &Path, values: &[(String, Secret)]) -> Vec<String> {
 fn from_control_plane(
     path: &Path,
     env: &CommandEnv,
-    voice: &dyn Fn(&str),
+    progress: &dyn Fn(&str),
 ) -> Result<String, BootstrapFailure> {
     let report = &env.configuration.report;
     let mut lines = report.mistakes_of(&["RUNTIME_BOOTSTRAP_"]);
@@ -152,7 +152,7 @@ fn from_control_plane(
     let ssl_cert_file = ssl_cert_file.and_then(|row| row.value.as_ref()).map(PathBuf::from);
     let roots =
         Roots::load(ssl_cert_file.as_deref()).map_err(|why| (Exit::Misconfigured, vec![why.to_string()]))?;
-    let values = match exchange((&url, &token), &roots, BootstrapLimits::default(), &Stop::new(), voice) {
+    let values = match exchange((&url, &token), &roots, BootstrapLimits::default(), &Stop::new(), progress) {
         Ok(values) => values,
         // An earlier run has written the environment and was killed before it removed the token.
         Err(Refusal { is_refused: true, .. }) if has_secrets => Vec::new(),

@@ -182,7 +182,7 @@ impl Chat {
 
     fn pool(&self) -> Result<&Pool, String> {
         self.pool.as_ref().ok_or_else(|| {
-            "Nobody listens here: --stand-ins has no queue. Add a message to your own queue, such as with `enqueue`".to_owned()
+            "No queue is running: --stand-ins has none. Add a message to your own queue, such as with `enqueue`".to_owned()
         })
     }
 

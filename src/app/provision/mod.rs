@@ -108,13 +108,13 @@ fn run(wanted: &Provision, env: &CommandEnv) -> Result<String, ProvisionFailure>
     let naming = naming(&settings)?;
     let book = open(&settings)?;
     let clean = |shown: &str| env.redactor.clean(shown);
-    let connect = || provider(&settings, &naming, env, voice(wanted, env));
+    let connect = || provider(&settings, &naming, env, progress(wanted, env));
     let pace = SystemPace::new(&Stop::new(), |_| {});
     match &wanted.what {
         ProvisionTask::Create { account, dry_run, runtime_env, host_key } => {
             let machine = machine(&settings, account)?;
             let variables = runtime_env.as_deref().map(|path| variables(path, account, env)).transpose()?;
-            let say = voice(wanted, env);
+            let shows = progress(wanted, env);
             let provider = connect()?;
             let provisioner = Provisioner { provider: &provider, book: &book, naming: &naming, pace: &pace };
             let entry = provisioner.next_entry(&machine).map_err(|error| failed(error.to_string()))?;
@@ -142,8 +142,8 @@ fn run(wanted: &Provision, env: &CommandEnv) -> Result<String, ProvisionFailure>
                 host_key: host_key.clone(),
                 variables,
                 redactor: env.redactor.clone(),
-                said: RefCell::default(),
-                voice: &say,
+                last_reason: RefCell::default(),
+                progress: &shows,
             };
             let on_timeout = if settings.destroy_on_timeout { OnTimeout::Destroy } else { OnTimeout::Keep };
             let online = provisioner.provision(&machine, &report, on_timeout).map_err(of_step)?;
@@ -226,7 +226,7 @@ fn open(settings: &ProvisionSettings) -> Result<FolderBook, ProvisionFailure> {
 }
 
 /// Says what the command waits for. A program that reads JSON gets nothing.
-fn voice(wanted: &Provision, env: &CommandEnv) -> impl Fn(&str) + Send + Sync + use<> {
+fn progress(wanted: &Provision, env: &CommandEnv) -> impl Fn(&str) + Send + Sync + use<> {
     let (is_silent, redactor) = (wanted.json, env.redactor.clone());
     move |sentence| {
         if !is_silent {
@@ -239,7 +239,7 @@ fn provider(
     settings: &ProvisionSettings,
     naming: &Naming,
     env: &CommandEnv,
-    voice: impl Fn(&str) + Send + Sync + 'static,
+    progress: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<DigitalOcean, ProvisionFailure> {
     let token = settings.token.as_ref().ok_or_else(|| misconfigured(not_set(&TOKEN)))?;
     let ssl_cert_file = env.configuration.report.row(table::SSL_CERT_FILE.name);
@@ -253,7 +253,7 @@ fn provider(
         named,
         &roots,
         limits,
-        SystemPace::new(&Stop::new(), voice),
+        SystemPace::new(&Stop::new(), progress),
     ))
 }
 

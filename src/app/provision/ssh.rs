@@ -46,9 +46,9 @@ pub(super) struct SshReport<'a> {
     pub(super) variables: Option<Secret>,
     pub(super) redactor: Arc<Redactor>,
     /// Why the machine was waited for last.
-    pub(super) said: RefCell<String>,
+    pub(super) last_reason: RefCell<String>,
     /// Says what the command waits for.
-    pub(super) voice: &'a dyn Fn(&str),
+    pub(super) progress: &'a dyn Fn(&str),
 }
 
 /// How a command on the machine ended.
@@ -142,11 +142,9 @@ impl SshReport<'_> {
         }
         let left = until.saturating_duration_since(Instant::now());
         // The same reason again would be a line every few seconds.
-        if self.said.replace(reason.to_owned()) != reason {
+        if self.last_reason.replace(reason.to_owned()) != reason {
             let (name, seconds) = (&entry.name, left.as_secs());
-            (self.voice)(&format!(
-                "Machine {name} at {address} is waited for, for up to {seconds} s: {reason}"
-            ));
+            (self.progress)(&format!("Waiting up to {seconds} s for machine {name} at {address}: {reason}"));
         }
         if self.stop.wait(LOOK.min(left)) { Err(later("stopped; run the command again")) } else { Ok(()) }
     }

@@ -463,4 +463,7 @@ fn standard_input_is_checked_before_anything_is_written() {
     fs::write(&path, "CONVEX_URL=https://otter-1.convex.cloud\nWORKER_ID=w1\n").unwrap();
     let (code, shown) = with("OPENCLAW_GATEWAY_TOKEN=new\n");
     assert_eq!(code, Some(0), "{shown}");
+    fs::write(&path, "CONVEX_URL=https://otter-1.convex.cloud\nAGENT_FACTORY_WORKER_ID=w1\n").unwrap();
+    let (code, shown) = with("OPENCLAW_GATEWAY_TOKEN=new\n");
+    assert_eq!(code, Some(0), "{shown}");
 }

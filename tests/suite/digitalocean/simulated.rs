@@ -79,7 +79,7 @@ impl Pace for CloudPace {
         false
     }
 
-    fn tell(&self, sentence: &str) {
+    fn progress(&self, sentence: &str) {
         self.0.book().told.push(sentence.to_owned());
     }
 }

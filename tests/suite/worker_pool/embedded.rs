@@ -40,11 +40,16 @@ struct Joined {
 
 impl Joined {
     fn new() -> Self {
+        Self::with_options([])
+    }
+
+    /// With further options of `local`.
+    fn with_options<const N: usize>(options: [&str; N]) -> Self {
         let bench = PoolBench::new(PoolPolicy::default());
         bench.api.add_bot(BOT);
         let home = tempfile::tempdir().unwrap();
         let program = Program::new(["local", "--listen", "127.0.0.1:0"]);
-        let program = program.and(["--data", home.path().to_str().unwrap()]);
+        let program = program.and(["--data", home.path().to_str().unwrap()]).and(options);
         let mut running = program.with("TELEGRAM_API_BASE_URL", &bench.telegram_url()).start();
         let lines = running.environment().unwrap();
         let client = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
@@ -227,6 +232,25 @@ fn another_machine_continues_when_the_lease_has_ended() {
     board.advance(361_000);
     until("the end of the job", || item()["status"] == "done");
     assert_eq!(bench.api.texts("4242"), ["re: hello"]);
+}
+
+/// Worker-pool B.3, C.1 and F.10: a worker is killed before it knows its claim, so it never renews the lease. The option
+/// says how long the message waits for another worker.
+#[test]
+fn a_claim_that_nobody_knows_ends_with_the_lease_of_the_option() {
+    let joined = Joined::with_options(["--pool-lease", "20"]);
+    joined.pair();
+    joined.update(2, "hello");
+    let lost = joined.person("mutation", "workerClaim", &json!({"workerId": "killed"}));
+    let (claimed, _) = lost["leaseId"].as_str().unwrap().split_once('-').unwrap();
+    let claimed: f64 = claimed.parse().unwrap();
+    assert_eq!(lost["leaseExpiresAt"], json!(claimed + 20_000.0), "{lost}");
+    let state = tempfile::tempdir().unwrap();
+    let _worker = joined.worker(state.path()).start();
+    joined.until_done(1);
+    assert_eq!(joined.chat(), ["re: hello"]);
+    let item = joined.conversation()["queueItems"][0].take();
+    assert!(item["attempts"].as_f64().unwrap() >= 1.0, "an expired lease is a failed attempt: {item}");
 }
 
 /// A worker with another token gets no job, and says what to do.

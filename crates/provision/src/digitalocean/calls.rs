@@ -124,7 +124,7 @@ impl ApiCalls {
             return Err(ProviderError { sentence, ..error });
         }
         let (tries, seconds) = (self.limits.attempts, pause.as_secs_f64().ceil());
-        self.pace.tell(&format!(
+        self.pace.progress(&format!(
             "{}. Try {} of {tries} follows in {seconds} s.",
             error.sentence,
             attempt + 1

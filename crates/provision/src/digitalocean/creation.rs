@@ -127,7 +127,7 @@ impl DigitalOcean {
     /// Like [`existing`](Self::existing), and `None` only when a droplet that was asked for must have shown.
     pub(super) fn settled(&self, wanted: &NewMachine) -> Result<Option<DropletRow>, ProviderError> {
         let (name, seconds) = (&wanted.name, self.calls.limits.settling.as_secs());
-        self.calls.pace.tell(&format!(
+        self.calls.pace.progress(&format!(
             "Machine {name} may exist already, because an answer was lost. It is looked for, for up to {seconds} s."
         ));
         let until = self.calls.within(self.calls.limits.settling);
@@ -154,7 +154,7 @@ impl DigitalOcean {
         let what = format!("The creation of machine {} ({id}) cannot be followed", wanted.name);
         let path = format!("/v2/droplets/{id}/actions/{}", action.id);
         let seconds = self.calls.limits.creating.as_secs();
-        self.calls.pace.tell(&format!(
+        self.calls.pace.progress(&format!(
             "DigitalOcean creates machine {} ({id}). This may take up to {seconds} s.",
             wanted.name
         ));
