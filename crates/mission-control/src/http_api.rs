@@ -305,7 +305,7 @@ impl HttpApi {
         }
     }
 
-    /// Why a header that is no admin key names nobody, and what to do.
+    /// Why a header that is no admin key is refused, and what to do.
     fn no_caller(&self, header: &str) -> &'static str {
         match (header.starts_with("Bearer "), &self.worker_token) {
             (true, Some(_)) => WRONG_WORKER,

@@ -325,7 +325,7 @@ impl Model {
                         promised: 0,
                     });
                 }
-                // The first step with text only: its tools are gone, so the agent is asked again, and the text is for nobody.
+                // The first step with text only: its tools are gone, so the agent is asked again, and the text is not posted.
                 let steps = (state.step..).map(|step| (self.script)(fixture, step));
                 let reply = steps.into_iter().find(|reply| reply.calls.is_empty()).unwrap();
                 if *state.resuming.get(key).unwrap() == 3 {

@@ -20,23 +20,23 @@ const GATEWAY: &str = "g4teway-t0ken-c4n4ry";
 const FINGERPRINT: &str = "SHA256:uNiVztksCsDhcc0u9e8BrBJeyTTAcpC5v6UUVMjTSdk";
 
 /// The double on a port, a folder for the state, and programs that stand in for OpenSSH.
-struct Desk {
+struct Setup {
     cloud: Cloud,
     server: Server,
     place: TempDir,
 }
 
-impl Desk {
+impl Setup {
     fn new(ssh_exit: u8) -> Self {
         let cloud = Cloud::new(1, Manners::quick());
         let server = cloud.serve();
         let place = tempfile::tempdir().unwrap();
-        let desk = Self { cloud, server, place };
-        desk.script("ssh-keyscan", "echo \"$5 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5\"");
-        desk.script("ssh-keygen", &format!("cat >/dev/null; echo '256 {FINGERPRINT} 127.0.0.1 (ED25519)'"));
-        let log = desk.path("ssh.log");
-        let sent = desk.path("sent");
-        desk.script(
+        let setup = Self { cloud, server, place };
+        setup.script("ssh-keyscan", "echo \"$5 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5\"");
+        setup.script("ssh-keygen", &format!("cat >/dev/null; echo '256 {FINGERPRINT} 127.0.0.1 (ED25519)'"));
+        let log = setup.path("ssh.log");
+        let sent = setup.path("sent");
+        setup.script(
             "ssh",
             &format!(
                 "echo \"$*\" >>{}; case \"$*\" in *bootstrap*) cat >{} ;; *) cat >/dev/null ;; esac; exit {ssh_exit}",
@@ -47,8 +47,8 @@ impl Desk {
         let env = format!(
             "SERVICE_TOKEN={SERVICE}\nCONVEX_URL=https://otter-1.convex.cloud\nOPENCLAW_GATEWAY_TOKEN={GATEWAY}\nLOG_LEVEL=debug\n"
         );
-        fs::write(desk.path("runtime.env"), env).unwrap();
-        desk
+        fs::write(setup.path("runtime.env"), env).unwrap();
+        setup
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -96,8 +96,8 @@ fn run(program: Program) -> (Option<i32>, String) {
 
 #[test]
 fn a_dry_run_shows_the_plan_and_changes_nothing() {
-    let desk = Desk::new(0);
-    let (code, shown) = desk.run(&["--account", "acc0unt", "--dry-run"]);
+    let setup = Setup::new(0);
+    let (code, shown) = setup.run(&["--account", "acc0unt", "--dry-run"]);
     assert_eq!(code, Some(0), "{shown}");
     for part in [
         "POST /v2/firewalls: mission-control, SSH in",
@@ -110,82 +110,82 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let (code, shown) =
-        desk.run(&["--provider", "digitalocean", "--account", "acc0unt", "--dry-run", "--json"]);
+        setup.run(&["--provider", "digitalocean", "--account", "acc0unt", "--dry-run", "--json"]);
     let plan: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!((code, &plan["monthlyUsd"], &plan["machinesLeft"]), (Some(0), &"12.00".into(), &10.into()));
     assert!(plan["userData"].as_str().unwrap().starts_with("#cloud-config"));
-    assert!(desk.cloud.book().changes().is_empty());
-    assert_eq!(desk.run(&["status"]).1, "No machine is known here.\n");
+    assert!(setup.cloud.book().changes().is_empty());
+    assert_eq!(setup.run(&["status"]).1, "No machine is known here.\n");
 }
 
 #[test]
 fn a_machine_comes_online_with_its_secrets_and_goes() {
-    let desk = Desk::new(0);
-    let (code, shown) = run(desk.create(&["--host-key", FINGERPRINT]));
+    let setup = Setup::new(0);
+    let (code, shown) = run(setup.create(&["--host-key", FINGERPRINT]));
     assert_eq!(code, Some(0), "{shown}");
     assert!(
         shown.contains("Account acc0unt is online on machine mission-control-acc0unt-1 at 127.0.0.1."),
         "{shown}"
     );
-    let sent = fs::read_to_string(desk.path("sent")).unwrap();
+    let sent = fs::read_to_string(setup.path("sent")).unwrap();
     assert!(sent.contains(SERVICE) && sent.contains("ACCOUNT_ID=acc0unt"), "{sent}");
     assert!(!sent.contains(GATEWAY), "the machine has a gateway token of its own: {sent}");
-    let log = fs::read_to_string(desk.path("ssh.log")).unwrap();
+    let log = fs::read_to_string(setup.path("ssh.log")).unwrap();
     assert!(
         log.contains("StrictHostKeyChecking=yes")
             && log.contains("state/known-hosts-mission-control-acc0unt-1")
     );
     assert!(log.contains("status --ready") && !log.contains(SERVICE), "{log}");
     {
-        let book = desk.cloud.book();
+        let book = setup.cloud.book();
         for secret in [TOKEN, SERVICE, GATEWAY] {
             assert!(!book.bodies.contains(secret), "a secret is in a request's body");
         }
         let user_data = book.droplets[&500].body["user_data"].as_str().unwrap();
         assert!(user_data.contains("RELEASE_URL='https://example.com/mcr.tar.gz'"));
     }
-    let (_, shown) = desk.run(&["status", "--json"]);
+    let (_, shown) = setup.run(&["status", "--json"]);
     let status: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(
         (&status["machines"][0]["state"], &status["machines"][0]["machine"]),
         (&"online".into(), &"500".into())
     );
-    assert_eq!(desk.run(&["audit"]).1, "Entries and machines match.\n");
+    assert_eq!(setup.run(&["audit"]).1, "Entries and machines match.\n");
     // Again: nothing more is bought.
-    assert_eq!(run(desk.create(&[])).0, Some(0));
-    assert_eq!(desk.cloud.counts(), (1, 1));
-    let (code, shown) = desk.run(&["destroy", "--account", "acc0unt"]);
+    assert_eq!(run(setup.create(&[])).0, Some(0));
+    assert_eq!(setup.cloud.counts(), (1, 1));
+    let (code, shown) = setup.run(&["destroy", "--account", "acc0unt"]);
     assert_eq!((code, shown.as_str()), (Some(0), "Destroyed: machine 500.\n"));
-    assert_eq!(desk.cloud.counts(), (1, 0));
-    assert!(desk.run(&["status", "--account", "acc0unt"]).1.contains("acc0unt: gone"));
+    assert_eq!(setup.cloud.counts(), (1, 0));
+    assert!(setup.run(&["status", "--account", "acc0unt"]).1.contains("acc0unt: gone"));
 }
 
 /// Without a person, an unknown host key is not trusted, and no secret is sent.
 #[test]
 fn a_host_key_is_confirmed_first() {
-    let desk = Desk::new(0);
+    let setup = Setup::new(0);
     for (args, part) in [
         (&[][..], "then run the command again with --host-key SHA256:"),
         (&["--host-key", "SHA256:another"], "instead of SHA256:another"),
     ] {
-        let (code, shown) = run(desk.create(args));
+        let (code, shown) = run(setup.create(args));
         assert_eq!(code, Some(1), "{shown}");
         assert!(shown.contains(part) && shown.contains("What is left: machine 500"), "{shown}");
-        assert!(!desk.path("ssh.log").exists());
+        assert!(!setup.path("ssh.log").exists());
     }
-    assert_eq!(run(desk.create(&["--host-key", FINGERPRINT])).0, Some(0));
-    assert_eq!(desk.cloud.counts(), (1, 1));
+    assert_eq!(run(setup.create(&["--host-key", FINGERPRINT])).0, Some(0));
+    assert_eq!(setup.cloud.counts(), (1, 1));
 }
 
 #[test]
 fn a_machine_that_does_not_report_is_kept_or_destroyed() {
     for (destroy, left) in [("false", 1), ("true", 0)] {
-        let desk = Desk::new(255);
-        let program = desk.create(&["--host-key", FINGERPRINT]).with("PROVISION_TIMEOUT_S", "1");
+        let setup = Setup::new(255);
+        let program = setup.create(&["--host-key", FINGERPRINT]).with("PROVISION_TIMEOUT_S", "1");
         let (code, shown) = run(program.with("PROVISION_DESTROY_ON_TIMEOUT", destroy));
         assert_eq!(code, Some(1), "{shown}");
         assert!(shown.contains("Step boot") && shown.contains("has not reported within 1 s"), "{shown}");
-        assert_eq!(desk.cloud.counts(), (1, left), "{shown}");
+        assert_eq!(setup.cloud.counts(), (1, left), "{shown}");
         assert_eq!(shown.contains("What is left: machine 500"), left == 1, "{shown}");
     }
 }
@@ -193,38 +193,38 @@ fn a_machine_that_does_not_report_is_kept_or_destroyed() {
 /// What the machine itself refuses is said at once.
 #[test]
 fn a_set_up_that_fails_says_why() {
-    let desk = Desk::new(21);
-    let (code, shown) = run(desk.create(&["--host-key", FINGERPRINT]));
+    let setup = Setup::new(21);
+    let (code, shown) = run(setup.create(&["--host-key", FINGERPRINT]));
     assert_eq!(code, Some(1));
     assert!(shown.contains("cannot be set up (21)"), "{shown}");
 }
 
 #[test]
 fn an_audit_names_the_remedy_and_the_remedy_works() {
-    let desk = Desk::new(0);
-    assert_eq!(run(desk.create(&["--host-key", FINGERPRINT])).0, Some(0));
-    fs::remove_dir_all(desk.path("state")).unwrap();
-    let (code, shown) = desk.run(&["audit"]);
+    let setup = Setup::new(0);
+    assert_eq!(run(setup.create(&["--host-key", FINGERPRINT])).0, Some(0));
+    fs::remove_dir_all(setup.path("state")).unwrap();
+    let (code, shown) = setup.run(&["audit"]);
     assert_eq!(code, Some(0), "{shown}");
     assert!(
         shown.contains("machine 500 (mission-control-acc0unt-1) of account acc0unt has no entry here"),
         "{shown}"
     );
     assert!(shown.contains("mission-control-runtime provision destroy --machine 500"), "{shown}");
-    assert_eq!(desk.run(&["destroy", "--machine", "500"]).0, Some(0));
-    assert_eq!(desk.cloud.counts(), (1, 0));
+    assert_eq!(setup.run(&["destroy", "--machine", "500"]).0, Some(0));
+    assert_eq!(setup.cloud.counts(), (1, 0));
 }
 
 #[test]
 fn each_mistake_is_a_sentence_and_costs_nothing() {
-    let desk = Desk::new(0);
-    let of = |args: &[&str]| desk.program(args);
+    let setup = Setup::new(0);
+    let of = |args: &[&str]| setup.program(args);
     let create = || of(&["--account", "acc0unt"]);
-    fs::write(desk.path("empty.env"), "LOG_LEVEL=debug\n").unwrap();
-    fs::write(desk.path("other.env"), format!("SERVICE_TOKEN={SERVICE}\nCONVEX_URL=x\nACCOUNT_ID=other\n"))
+    fs::write(setup.path("empty.env"), "LOG_LEVEL=debug\n").unwrap();
+    fs::write(setup.path("other.env"), format!("SERVICE_TOKEN={SERVICE}\nCONVEX_URL=x\nACCOUNT_ID=other\n"))
         .unwrap();
     let with_env =
-        |name: &str| of(&["--account", "acc0unt", "--runtime-env", desk.path(name).to_str().unwrap()]);
+        |name: &str| of(&["--account", "acc0unt", "--runtime-env", setup.path(name).to_str().unwrap()]);
     let rows: [(Program, i32, &str); 15] = [
         (of(&[]), 2, "needs --account ID"),
         (of(&["destroy"]), 2, "needs --account ID"),
@@ -251,16 +251,16 @@ fn each_mistake_is_a_sentence_and_costs_nothing() {
         assert_eq!(seen, Some(code), "{part}: {shown}");
         assert!(shown.contains(part), "{part}: {shown}");
     }
-    assert!(desk.cloud.book().changes().is_empty(), "{:?}", desk.cloud.book().changes());
+    assert!(setup.cloud.book().changes().is_empty(), "{:?}", setup.cloud.book().changes());
 }
 
 #[test]
 fn all_mistakes_are_named_at_once_and_only_as_they_concern_the_command() {
-    let desk = Desk::new(0);
-    fs::write(desk.path("empty.env"), "LOG_LEVEL=debug\nACCOUNT_ID=other\n").unwrap();
-    let path = desk.path("empty.env").to_str().unwrap().to_owned();
+    let setup = Setup::new(0);
+    fs::write(setup.path("empty.env"), "LOG_LEVEL=debug\nACCOUNT_ID=other\n").unwrap();
+    let path = setup.path("empty.env").to_str().unwrap().to_owned();
     let args = ["--account", "acc0unt", "--runtime-env", &path];
-    let bare = || desk.program(&args).without("DIGITALOCEAN_TOKEN").without("PROVISION_RELEASE_URL");
+    let bare = || setup.program(&args).without("DIGITALOCEAN_TOKEN").without("PROVISION_RELEASE_URL");
     for (program, more) in [
         (bare().with("PROVISION_TIMEOUT_S", "soon"), "PROVISION_TIMEOUT_S"),
         (bare().with("PROVISION_TAG", "mission-control-of-a-company-with-a-very-long-name"), "PROVISION_TAG"),
@@ -280,16 +280,16 @@ fn all_mistakes_are_named_at_once_and_only_as_they_concern_the_command() {
         assert!(!shown.contains("starts anyway"), "{shown}");
     }
     // The other tasks need less.
-    let (code, shown) = run(desk.program(&["status"]).without("DIGITALOCEAN_TOKEN"));
+    let (code, shown) = run(setup.program(&["status"]).without("DIGITALOCEAN_TOKEN"));
     assert_eq!(code, Some(0), "{shown}");
-    assert!(desk.cloud.book().changes().is_empty());
+    assert!(setup.cloud.book().changes().is_empty());
 }
 
 #[test]
 fn an_unreadable_token_file_is_a_mistake_of_the_configuration() {
-    let desk = Desk::new(0);
-    for path in [desk.path("missing"), desk.place.path().to_owned()] {
-        let program = desk.create(&[]).without("DIGITALOCEAN_TOKEN");
+    let setup = Setup::new(0);
+    for path in [setup.path("missing"), setup.place.path().to_owned()] {
+        let program = setup.create(&[]).without("DIGITALOCEAN_TOKEN");
         let (code, shown) = run(program.with("DIGITALOCEAN_TOKEN_FILE", path.to_str().unwrap()));
         assert_eq!(code, Some(3), "{shown}");
         assert!(
@@ -298,7 +298,7 @@ fn an_unreadable_token_file_is_a_mistake_of_the_configuration() {
         );
         assert!(!shown.contains("starts anyway"), "{shown}");
     }
-    assert!(desk.cloud.book().changes().is_empty());
+    assert!(setup.cloud.book().changes().is_empty());
 }
 
 /// A control plane that gives these answers, one after the other, and then the last again.

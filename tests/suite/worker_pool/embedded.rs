@@ -237,7 +237,7 @@ fn another_machine_continues_when_the_lease_has_ended() {
 /// Worker-pool B.3, C.1 and F.10: a worker is killed before it knows its claim, so it never renews the lease. The option
 /// says how long the message waits for another worker.
 #[test]
-fn a_claim_that_nobody_knows_ends_with_the_lease_of_the_option() {
+fn a_claim_whose_worker_was_killed_ends_with_the_lease_of_the_option() {
     let joined = Joined::with_options(["--pool-lease", "20"]);
     joined.pair();
     joined.update(2, "hello");

@@ -159,7 +159,7 @@ fn a_strangers_upload_is_refused_by_its_head() {
 
 /// The worker's log shows the sentence, so it says what to set.
 #[test]
-fn a_header_that_names_nobody_is_answered_with_what_to_do() {
+fn a_header_without_a_known_key_is_answered_with_what_to_do() {
     let board = TestBoard::new();
     let with_workers = api(&board).with_worker_token(Secret::new("the token of workers"));
     let without = api(&board);

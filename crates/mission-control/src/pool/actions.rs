@@ -182,7 +182,7 @@ fn configure_webhook(engine: &Engine, args: &Map<String, Value>) -> Answer {
         opened(call, &refs)
     })?;
     let identity = telegram.account(&token).map_err(refused)?.id;
-    // Telegram keeps the secret of the call that it took last, and of two calls at once nobody knows which that was.
+    // Telegram keeps the secret of the call that it took last, and the order of two calls at once is unknown.
     let one_at_a_time = engine.webhooks.lock().unwrap_or_else(PoisonError::into_inner);
     let random: [u8; 32] = vault::random()?;
     let secret = Secret::new(format!("{SECRET_PREFIX}{identity}_{}", hex(&random)));

@@ -264,7 +264,7 @@ pub(super) fn expire(tx: &Tx<'_>) -> Result<bool, Refusal> {
             }
             tx.put(&message)?;
         }
-        // Only the copy in the payload says that there was a file: nobody reads rows of files that are gone.
+        // Only the copy in the payload says that there was a file: rows of files that are gone are not read.
         tx.delete(&attachment.id)?;
     }
     is_more |= remove_old::<UploadAddress>(tx, ADDRESS_MS)?;

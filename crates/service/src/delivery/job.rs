@@ -46,7 +46,7 @@ impl Steps for JobSteps<'_> {
     fn walk(&mut self, job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<End, Trouble> {
         let pool = deps.pool.ok_or(Trouble::Broken)?;
         continue_earlier(job, pool);
-        let held = match pool.desk.hold(self.0, &pool.client) {
+        let held = match pool.claimed_jobs.hold(self.0, &pool.client) {
             Ok(held) => held,
             Err(NotResumed::Lost) => return Ok(fenced(job, FenceReason::Lost, deps)),
             Err(NotResumed::Call(error)) => return Err(backend_failure(error)),
@@ -75,7 +75,7 @@ fn continue_earlier(job: &mut Job, pool: &PoolPort) {
     if job.record.job.is_some() {
         return;
     }
-    if let Some(earlier) = pool.desk.earlier(&job.work.id) {
+    if let Some(earlier) = pool.claimed_jobs.earlier(&job.work.id) {
         job.record = earlier.claimed_again();
     }
     job.record.job.get_or_insert_default();
@@ -203,7 +203,7 @@ fn answer(
         let worker = &held.job.worker;
         let begins = pool.hooks.conversation_begins(worker, conversation, Some(&bundle.agent_key));
         begins.map_err(Trouble::NotNoted)?;
-        if pool.desk.is_first_turn(conversation) {
+        if pool.claimed_jobs.is_first_turn(conversation) {
             history = &bundle.conversation_state.context_history;
         }
         paths = fetch_files(bundle, to.map(|(bot, _)| bot), pool);

@@ -282,7 +282,7 @@ fn send(job: &mut Job, turn: &Turn<'_>, can_act: bool, deps: &DeliveryDeps<'_>) 
     });
     // From here on a stop, and the loss of a lease, end the turn's pulse. An earlier one is checked here, and the turn is
     // not sent.
-    let is_fenced = deps.pool.is_some_and(|pool| pool.desk.is_fenced(&job.work.id));
+    let is_fenced = deps.pool.is_some_and(|pool| pool.claimed_jobs.is_fenced(&job.work.id));
     if is_fenced || deps.inflight.is_stopped(&job.work) {
         budget::turn::release(job, deps);
         unsent(&mut job.record, turn);

@@ -18,7 +18,7 @@ use super::job_handout::WorkerSeat;
 use super::provider_cooldown::ProviderCooldown;
 use crate::heartbeat::beats::Beats;
 use crate::metrics::Metrics;
-use crate::pool::{JobDesk, PoolPort};
+use crate::pool::{ClaimedJobs, PoolPort};
 use crate::roster::Team;
 use mcr_clients::mission::Mission;
 use mcr_core::delivery::journal::Journal;
@@ -90,7 +90,7 @@ struct FinishGuard<'a> {
     inflight: &'a InFlight,
     beats: &'a Beats,
     seat: &'a WorkerSeat,
-    desk: Option<&'a JobDesk>,
+    claimed_jobs: Option<&'a ClaimedJobs>,
 }
 
 impl Drop for FinishGuard<'_> {
@@ -112,15 +112,17 @@ impl Drop for FinishGuard<'_> {
             self.beats.ended(beat, &job.record, end);
         }
         let is_ended_job = matches!((&job.work.kind, &outcome), (Kind::Job(_), Outcome::Closed(_)));
-        let ended =
-            self.desk.filter(|_| is_ended_job).map(|desk| (desk, job.work.id.clone(), job.record.clone()));
+        let ended = self
+            .claimed_jobs
+            .filter(|_| is_ended_job)
+            .map(|claimed_jobs| (claimed_jobs, job.work.id.clone(), job.record.clone()));
         // The dispatcher counts the worker as free once it has the result.
         self.seat.is_idle();
         // The dispatcher outlives its workers. If it has ended anyway, nothing waits for the result.
         let _ = self.inbox.send(Event::Finished(job, outcome));
         // The lane may offer another claim of the message at once, so the dispatcher hears of this end first.
-        if let Some((desk, work, record)) = ended {
-            desk.ended(&work, record);
+        if let Some((claimed_jobs, work, record)) = ended {
+            claimed_jobs.ended(&work, record);
         }
     }
 }
@@ -166,9 +168,17 @@ impl Worker {
         for job in &seat.jobs {
             let (budget, inbox, inflight) = (&self.rules.budget, &ends.inbox, &ends.inflight);
             let beats = &self.beats;
-            let desk = self.pool.as_ref().map(|pool| &pool.desk);
-            let mut finish =
-                FinishGuard { job: Some(job), outcome: None, budget, inbox, inflight, beats, seat, desk };
+            let claimed_jobs = self.pool.as_ref().map(|pool| &pool.claimed_jobs);
+            let mut finish = FinishGuard {
+                job: Some(job),
+                outcome: None,
+                budget,
+                inbox,
+                inflight,
+                beats,
+                seat,
+                claimed_jobs,
+            };
             ends.panics.catch("worker", || {
                 let Some(job) = &mut finish.job else { return };
                 let began = Instant::now();

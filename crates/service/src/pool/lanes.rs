@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use log::{error, info, warn};
 
-use super::desk::JobDesk;
+use super::claimed_jobs::ClaimedJobs;
 use super::hooks::SharedHooks;
 use super::lane_ids::LaneIds;
 use super::lease_watch::ClaimTime;
@@ -35,7 +35,7 @@ pub struct LaneSetup {
     /// The queue.
     pub client: PoolClient,
     /// The claimed jobs of all lanes.
-    pub desk: JobDesk,
+    pub claimed_jobs: ClaimedJobs,
     /// The worker ids of all lanes.
     pub ids: Arc<LaneIds>,
     /// What other parts do at the borders of a conversation.
@@ -172,7 +172,7 @@ impl Lane {
 
     /// A job of this lane's id, left by an earlier process, is ended before the lane claims another.
     fn finish_earlier(&mut self) {
-        if let Some(ended) = self.setup.desk.job_of(&self.worker) {
+        if let Some(ended) = self.setup.claimed_jobs.job_of(&self.worker) {
             self.wait_for(&ended);
         }
     }
@@ -207,11 +207,11 @@ impl Lane {
         let id = claimed.message_id.clone();
         info!(lane = number, worker = worker.as_str(), job = id.as_str(); "Job claimed");
         let job = PoolJob { worker, claimed_at, claimed };
-        while let Some(ended) = self.setup.desk.under_earlier_lease(&PoolJob::work_id(&id)) {
+        while let Some(ended) = self.setup.claimed_jobs.under_earlier_lease(&PoolJob::work_id(&id)) {
             // The queue has given the message again, so the earlier lease is lost. The dispatcher has a message once.
             let _ = ended.recv();
         }
-        let ended = match self.setup.desk.claimed(job.clone(), at) {
+        let ended = match self.setup.claimed_jobs.claimed(job.clone(), at) {
             Ok(ended) => ended,
             Err(why) => {
                 error!(lane = number, job = id.as_str(), reason:% = why; "The lease of a job cannot be renewed: a thread cannot be started");
@@ -233,7 +233,7 @@ impl Lane {
 
     /// Waits for the end of the job. A stop does not end the wait: a job that was begun is ended first.
     fn wait_for(&mut self, ended: &Receiver<()>) {
-        // Nothing is sent: the desk drops the sender.
+        // Nothing is sent: `ClaimedJobs` drops the sender.
         let _ = ended.recv();
         if self.is_stopped() {
             self.on(LaneEvent::Signal);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::desk::JobDesk;
+use super::claimed_jobs::ClaimedJobs;
 use super::hooks::SharedHooks;
 use mcr_clients::pool::{FileClient, PoolClient};
 use mcr_clients::telegram::{TelegramClient, TelegramEndpoint};
@@ -36,7 +36,7 @@ pub struct PoolPort {
     /// Ends the calls of further clients.
     pub stop: Stop,
     /// The claimed jobs.
-    pub desk: JobDesk,
+    pub claimed_jobs: ClaimedJobs,
     /// The settings.
     pub rules: Arc<PoolRules>,
     /// What other parts do before the first turn of a conversation.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded, select};
 use log::debug;
 
-use super::desk::HeldJob;
+use super::claimed_jobs::HeldJob;
 use mcr_clients::telegram::TelegramClient;
 use mcr_core::telegram::{BotToken, TYPING_SECONDS};
 

@@ -22,7 +22,7 @@ use mcr_http::server::Server;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_model::memory::ByteBudget;
 use mcr_service::delivery::service::View;
-use mcr_service::pool::{JobDesk, LaneFacts, LaneIds, LaneStatus};
+use mcr_service::pool::{ClaimedJobs, LaneFacts, LaneIds, LaneStatus};
 use mcr_service::scheduled_calls::ScheduledCallsStatus;
 use mcr_store::ledger::Ledger;
 
@@ -39,7 +39,7 @@ pub(super) struct WorkerHealth {
     lanes: Vec<Arc<LaneStatus>>,
     view: View,
     gateway: Arc<GatewayStatus>,
-    desk: JobDesk,
+    claimed_jobs: ClaimedJobs,
     ids: Arc<LaneIds>,
     ledger: Arc<Ledger>,
     scheduled: ScheduledCallsStatus,
@@ -60,7 +60,7 @@ impl WorkerHealth {
             lanes: (0..parts.own.lanes).map(|_| Arc::default()).collect(),
             view,
             gateway: parts.gateway.clone(),
-            desk: parts.desk.clone(),
+            claimed_jobs: parts.claimed_jobs.clone(),
             ids: parts.ids.clone(),
             ledger,
             scheduled,
@@ -102,7 +102,7 @@ impl WorkerHealth {
         let age = |at: Option<Millis>| at.map(|at| now.since(at).as_secs());
         let reasons = self.reasons(&lanes);
         let leases: Vec<Value> = self
-            .desk
+            .claimed_jobs
             .held()
             .iter()
             .map(|held| {

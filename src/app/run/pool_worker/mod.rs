@@ -138,7 +138,7 @@ fn serve(
     health.stops();
     ledger.stops();
     drop(stop_lanes);
-    let jobs = parts.desk.count();
+    let jobs = parts.claimed_jobs.count();
     info!(jobs, drain_seconds = settings.delivery.drain.as_secs_f64(); "Stopping");
     // The dispatcher still starts what the lanes have claimed.
     let until = Instant::now() + settings.delivery.drain;
@@ -152,7 +152,7 @@ fn serve(
     let rest = until.saturating_duration_since(Instant::now());
     let stopped = service.stop(rest, &shutdown.hurry, &switches.turns);
     parts.desk_mode_report(own);
-    parts.desk.close();
+    parts.claimed_jobs.close();
     switches.chores.close();
     switches.calls.close();
     ledger.close();
@@ -214,7 +214,7 @@ impl WorkerParts<'_> {
         if setup::mode(own) == WorkerMode::Droplet {
             return;
         }
-        for held in self.desk.held() {
+        for held in self.claimed_jobs.held() {
             let job = held.job.claimed.message_id.as_str();
             match self.client(&self.switches.calls).ask(&Fail { lease: held.lease(), error_message: STOPPED })
             {

@@ -35,7 +35,7 @@ use mcr_service::delivery::worker::Worker;
 use mcr_service::heartbeat::beats::{BeatSettings, Beats, BeatsLeft};
 use mcr_service::heartbeat::keeper::Keeper;
 use mcr_service::metrics::Metrics;
-use mcr_service::pool::{JobDesk, LaneIds, LaneSetup, LaneStatus, PoolPort, PoolRules, SharedHooks};
+use mcr_service::pool::{ClaimedJobs, LaneIds, LaneSetup, LaneStatus, PoolPort, PoolRules, SharedHooks};
 use mcr_service::roster::Team;
 use mcr_service::wakeup::Wakeup;
 use mcr_store::ledger::Ledger;
@@ -56,7 +56,7 @@ pub(super) struct WorkerParts<'a> {
     pub(super) switches: &'a StopSwitches,
     pub(super) gateway: Arc<GatewayStatus>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) desk: JobDesk,
+    pub(super) claimed_jobs: ClaimedJobs,
     pub(super) ids: Arc<LaneIds>,
     pub(super) panics: Panics,
     queue: ConvexEndpoint,
@@ -112,7 +112,7 @@ impl<'a> WorkerParts<'a> {
             switches,
             gateway,
             metrics,
-            desk: JobDesk::new(own.renewal, renewer),
+            claimed_jobs: ClaimedJobs::new(own.renewal, renewer),
             ids: Arc::new(ids),
             panics: Panics::default(),
             queue,
@@ -131,11 +131,11 @@ impl<'a> WorkerParts<'a> {
         PoolClient::new(convex, &self.own.namespace, self.own.call_limit)
     }
 
-    /// Puts the jobs of an earlier process on the desk, and the records of those that ended.
+    /// Adds the jobs of an earlier process to the claimed jobs, and the records of those that ended.
     pub(super) fn recall(&self, left: &RecoveredState) {
         for (work, ..) in &left.open {
             if let Kind::Job(job) = &work.kind {
-                self.desk.recalled(job);
+                self.claimed_jobs.recalled(job);
             }
         }
         let Some(folder) = self.folder.as_ref().filter(|_| self.ledger.state().off.is_none()) else { return };
@@ -145,7 +145,7 @@ impl<'a> WorkerParts<'a> {
                 .deliveries
                 .into_iter()
                 .filter(|row| row.closed.is_some() && row.work.is_job())
-                .for_each(|row| self.desk.remember(&row.id, row.record)),
+                .for_each(|row| self.claimed_jobs.remember(&row.id, row.record)),
             Err(why) => {
                 log::warn!(reason:% = why; "The records of ended jobs cannot be read: a job that is handed out again starts anew");
             }
@@ -209,7 +209,7 @@ impl<'a> WorkerParts<'a> {
                 telegram_endpoint: self.telegram.clone(),
                 files: FileClient::new(self.roots, &self.switches.calls),
                 stop: self.switches.calls.clone(),
-                desk: self.desk.clone(),
+                claimed_jobs: self.claimed_jobs.clone(),
                 rules: pool_rules.clone(),
                 hooks: hooks.clone(),
             }),
@@ -245,7 +245,7 @@ impl<'a> WorkerParts<'a> {
             backend_calls: Box::new(move || metrics.backend_calls()),
             reporter: self.reporter.clone(),
             panics: self.panics.clone(),
-            jobs: Some(self.desk.clone()),
+            jobs: Some(self.claimed_jobs.clone()),
         }
     }
 
@@ -270,7 +270,7 @@ impl<'a> WorkerParts<'a> {
             },
             given,
             client: self.client(&self.switches.chores),
-            desk: self.desk.clone(),
+            claimed_jobs: self.claimed_jobs.clone(),
             ids: self.ids.clone(),
             hooks: hooks.clone(),
             offer,

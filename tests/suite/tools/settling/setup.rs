@@ -303,8 +303,9 @@ pub(super) fn makers() -> impl Iterator<Item = &'static Tool> {
 /// Each of these tools on its own board, with every kind of backend.
 pub(super) fn everywhere(tools: impl Iterator<Item = &'static Tool>) -> Vec<(Fixture, &'static Tool)> {
     let tools: Vec<&Tool> = tools.collect();
-    let desks = BACKENDS.iter().flat_map(|options| tools.iter().map(|tool| (Fixture::new(*options), *tool)));
-    desks.collect()
+    let fixtures =
+        BACKENDS.iter().flat_map(|options| tools.iter().map(|tool| (Fixture::new(*options), *tool)));
+    fixtures.collect()
 }
 
 /// The outcome as the agent reads it, without the differences between two boards.

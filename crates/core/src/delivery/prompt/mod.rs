@@ -93,7 +93,7 @@ pub const ONE_CALL_AT_A_TIME: &str = "\n\n# Tool calls\nMake one call at a time,
 
 /// What a briefing adds after the gateway has resumed a turn without its tools.
 pub const TOOLS_WERE_MISSING: &str = "\n\n# Interrupted turn\nThe gateway was restarted during this turn and let you continue without \
-     the tools and instructions of this request. Nobody has received the answer that you gave then. Both are available again. Check \
+     the tools and instructions of this request. The answer that you gave then was not delivered. Both are available again. Check \
      the conversation for what is already done, and do not repeat it. Do what is missing, then give your complete answer.";
 
 /// A notification that the reply to another one answers as well.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::stall_monitor::StallWatch;
 use super::super::worker::Worker;
 use crate::heartbeat::beats::Beats;
-use crate::pool::JobDesk;
+use crate::pool::ClaimedJobs;
 use crate::roster::Team;
 use crate::wakeup::Wakeup;
 use mcr_clients::mission::Mission;
@@ -40,5 +40,5 @@ pub struct DeliverySetup {
     /// The record of panics.
     pub panics: Panics,
     /// The claimed jobs of a worker of a pool. It has no notifications, so it makes no lists.
-    pub jobs: Option<JobDesk>,
+    pub jobs: Option<ClaimedJobs>,
 }

@@ -64,10 +64,10 @@ fn lease_of(job: &PoolJob) -> HeldLease<'_> {
 
 /// All claimed jobs. Clones share one instance.
 #[derive(Clone)]
-pub struct JobDesk(Arc<DeskShared>);
+pub struct ClaimedJobs(Arc<ClaimedJobsShared>);
 
-struct DeskShared {
-    inside: Mutex<DeskState>,
+struct ClaimedJobsShared {
+    inside: Mutex<ClaimedJobsState>,
     /// Makes a client for the thread that renews a lease.
     renewer: Box<dyn Fn() -> PoolClient + Send + Sync>,
     /// The longest time between two renewals.
@@ -77,8 +77,8 @@ struct DeskShared {
 }
 
 #[derive(Default)]
-struct DeskState {
-    jobs: HashMap<WorkId, DeskEntry>,
+struct ClaimedJobsState {
+    jobs: HashMap<WorkId, ClaimedJobsEntry>,
     earlier: HashMap<WorkId, Record>,
     /// The keys of `earlier`, oldest first. A key may have been removed since.
     ages: VecDeque<WorkId>,
@@ -87,7 +87,7 @@ struct DeskState {
     is_closed: bool,
 }
 
-struct DeskEntry {
+struct ClaimedJobsEntry {
     worker: WorkerId,
     /// None for a job of an earlier process whose lease was not renewed yet.
     held: Option<Arc<HeldJob>>,
@@ -96,7 +96,7 @@ struct DeskEntry {
     _running: Sender<()>,
 }
 
-impl DeskEntry {
+impl ClaimedJobsEntry {
     fn new(worker: &WorkerId, held: Option<Arc<HeldJob>>) -> Self {
         let (running, ended) = bounded(0);
         Self { worker: worker.clone(), held, ended, _running: running }
@@ -114,11 +114,16 @@ pub enum NotResumed {
     Thread(io::Error),
 }
 
-impl JobDesk {
-    /// A desk without jobs. `renewer` makes a client for each thread that renews a lease.
+impl ClaimedJobs {
+    /// No jobs. `renewer` makes a client for each thread that renews a lease.
     pub fn new(renewal: Duration, renewer: impl Fn() -> PoolClient + Send + Sync + 'static) -> Self {
         let renewer = Box::new(renewer);
-        Self(Arc::new(DeskShared { inside: Mutex::default(), renewer, renewal, end_turns: OnceLock::new() }))
+        Self(Arc::new(ClaimedJobsShared {
+            inside: Mutex::default(),
+            renewer,
+            renewal,
+            end_turns: OnceLock::new(),
+        }))
     }
 
     /// How a lost lease ends its job.
@@ -130,7 +135,7 @@ impl JobDesk {
     /// A job of an earlier process is open.
     pub fn recalled(&self, job: &PoolJob) {
         let id = PoolJob::work_id(&job.claimed.message_id);
-        self.0.lock().jobs.insert(id, DeskEntry::new(&job.worker, None));
+        self.0.lock().jobs.insert(id, ClaimedJobsEntry::new(&job.worker, None));
     }
 
     /// Keeps the record of a job that ended in an earlier process.
@@ -142,7 +147,7 @@ impl JobDesk {
     pub fn claimed(&self, job: PoolJob, at: ClaimTime) -> io::Result<Receiver<()>> {
         let id = PoolJob::work_id(&job.claimed.message_id);
         let held = self.watch(&id, job, at)?;
-        let entry = DeskEntry::new(&held.job.worker, Some(held.clone()));
+        let entry = ClaimedJobsEntry::new(&held.job.worker, Some(held.clone()));
         let ended = entry.ended.clone();
         let mut inside = self.0.lock();
         if !inside.is_closed {
@@ -156,8 +161,8 @@ impl JobDesk {
         let length = job.claimed.lease_expires_at.since(job.claimed_at).max(LEASE_LEAST);
         let times = LeaseTimes::of(length);
         let times = LeaseTimes { renewal: times.renewal.min(self.0.renewal), ..times };
-        let (desk, work, lease) = (Arc::downgrade(&self.0), id.clone(), job.claimed.lease_id.clone());
-        let fenced = move |_: FenceReason| is_fenced(&desk, &work, &lease);
+        let (claimed_jobs, work, lease) = (Arc::downgrade(&self.0), id.clone(), job.claimed.lease_id.clone());
+        let fenced = move |_: FenceReason| is_fenced(&claimed_jobs, &work, &lease);
         let watch = LeaseWatch::start((self.0.renewer)(), lease_of(&job), at, times, fenced)?;
         Ok(Arc::new(HeldJob { job, watch }))
     }
@@ -176,7 +181,7 @@ impl JobDesk {
         }
         let held = self.watch(&id, job.clone(), at).map_err(NotResumed::Thread)?;
         let mut inside = self.0.lock();
-        let entry = inside.jobs.entry(id).or_insert_with(|| DeskEntry::new(&job.worker, None));
+        let entry = inside.jobs.entry(id).or_insert_with(|| ClaimedJobsEntry::new(&job.worker, None));
         // A lane may have claimed the message meanwhile: the later lease holds.
         Ok(entry.held.get_or_insert(held).clone())
     }
@@ -235,24 +240,24 @@ impl JobDesk {
 }
 
 /// Ends the turn of a job, unless the message was claimed again since.
-fn is_fenced(desk: &Weak<DeskShared>, work: &WorkId, lease: &LeaseId) {
-    let Some(desk) = desk.upgrade() else { return };
-    let held = desk.lock().jobs.get(work).and_then(|entry| entry.held.clone());
+fn is_fenced(claimed_jobs: &Weak<ClaimedJobsShared>, work: &WorkId, lease: &LeaseId) {
+    let Some(claimed_jobs) = claimed_jobs.upgrade() else { return };
+    let held = claimed_jobs.lock().jobs.get(work).and_then(|entry| entry.held.clone());
     if held.is_some_and(|held| held.job.claimed.lease_id == *lease)
-        && let Some(end_turns) = desk.end_turns.get()
+        && let Some(end_turns) = claimed_jobs.end_turns.get()
     {
         end_turns(work);
     }
 }
 
-impl DeskShared {
-    fn lock(&self) -> MutexGuard<'_, DeskState> {
+impl ClaimedJobsShared {
+    fn lock(&self) -> MutexGuard<'_, ClaimedJobsState> {
         // No code under this lock panics half-way.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl DeskState {
+impl ClaimedJobsState {
     fn remember(&mut self, work: &WorkId, record: Record) {
         if self.earlier.insert(work.clone(), record).is_none() {
             self.ages.push_back(work.clone());
