@@ -77,11 +77,13 @@ impl Setting {
         number: usize,
     ) -> Result<Self, String> {
         let mut setting = Self::with_state("worker", format!("worker {number}"), gateway)?;
-        let workspace = setting.folder.path().join("workspace");
+        let own = |name: &str| setting.folder.path().join(name).display().to_string();
+        let (workspace, state) = (own("workspace"), own(".clawdbot"));
         setting.variables.extend([
             ("CONVEX_URL", queue.to_owned()),
             ("WORKER_AUTH_TOKEN", token.expose().to_owned()),
-            ("OPENCLAW_WORKSPACE_DIR", workspace.display().to_string()),
+            ("OPENCLAW_WORKSPACE_DIR", workspace),
+            ("OPENCLAW_STATE_DIR", state),
             ("HEALTH_PORT", "0".to_owned()),
         ]);
         Ok(setting)

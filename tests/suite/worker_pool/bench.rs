@@ -120,6 +120,7 @@ impl PoolBench {
             .with("TELEGRAM_API_BASE_URL", &self.telegram_url())
             .with("OPENCLAW_WORKSPACE_DIR", self.workspace.path().to_str().unwrap())
             .with("STATE_DIR", state.to_str().unwrap())
+            .with("OPENCLAW_STATE_DIR", state.join("openclaw").to_str().unwrap())
             .with("HEALTH_PORT", "0")
             .with("POLL_INTERVAL_MS", "100")
     }
